@@ -1,0 +1,1 @@
+"""The operator's tool: `motcua up`, `migrate`, `simulate`, `send`, `rates`, `client`, `rebuild`."""

@@ -1,0 +1,1 @@
+"""The dossier service: records what happened to dossiers and tells how each of them stands."""

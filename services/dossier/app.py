@@ -1,0 +1,66 @@
+"""The dossier service as a process: settings, database, writer and routes put together."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from services.dossier import api
+from services.dossier.intake import Intake
+from services.dossier.settings import DossierSettings
+from services.dossier.state import State
+from services.kit import db, observe, problems, serve, settings
+from services.kit.bell import Bell
+
+
+def application(configuration: DossierSettings) -> FastAPI:
+    """Return the service; it writes while its lifespan lasts."""
+    database = db.engine(
+        configuration.database_url, application="dossier", connections=configuration.database_connections
+    )
+    recorded = Bell()
+    intake = Intake(database, queued_events=configuration.queued_events, recorded=recorded)
+    state = State(database, intake, recorded, asyncio.Semaphore(configuration.long_polls), configuration.internal_key)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        async with intake.running():
+            yield
+        await database.dispose()
+
+    app = FastAPI(title="motcua dossier", version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app.include_router(api.router(state))
+    problems.install(app, api.PROBLEMS)
+    observe.install(app, service="dossier", ready=lambda: _ready(state))
+    _describe(app)
+    return app
+
+
+async def _ready(state: State) -> str | None:
+    try:
+        await db.answers(state.database)
+    except Exception:  # noqa: BLE001 - whatever is wrong, the answer is the same: not ready
+        return "the database does not answer"
+    return None
+
+
+def _describe(app: FastAPI) -> None:
+    """Complete the OpenAPI document with the shapes of bodies that the routes read themselves."""
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            document = get_openapi(title=app.title, version=app.version, routes=app.routes)
+            document.setdefault("components", {}).setdefault("schemas", {}).update(api.schemas())
+            app.openapi_schema = document
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def main() -> None:
+    """Run the service as the environment says."""
+    configuration = settings.load(DossierSettings)
+    serve.run(lambda: application(configuration), configuration)

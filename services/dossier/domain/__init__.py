@@ -1,0 +1,1 @@
+"""Pure rules: what events make of a dossier, and when it is due."""

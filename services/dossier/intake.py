@@ -1,0 +1,299 @@
+"""What was answered 2xx is on disk, once, in an order that never changes: one writer per province and commit.
+
+Requests that arrive while a commit is under way wait in a bounded queue and become the next commit together, so the
+cost of a commit is shared and nobody waits for a timer. Two intake processes take turns at the province's lock.
+"""
+
+import asyncio
+import contextlib
+from collections import defaultdict
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal
+
+from prometheus_client import Counter, Gauge, Histogram
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from services.contract import AnyEvent, Forwarded, Grant, Received, vietnamese_day
+from services.dossier import store
+from services.dossier.domain import lifecycle
+from services.dossier.domain.catalogue import Catalogue
+from services.dossier.domain.lifecycle import Occurrence
+from services.dossier.wire import Candidate, ItemError, item_error
+from services.kit import clock
+from services.kit.bell import Bell
+
+# Nothing is gained above a thousand rows a statement; a larger request is still one commit.
+EVENTS_PER_COMMIT = 1_000
+
+# A usual life has four to eight events. The bound keeps one dossier's fold from growing without end.
+EVENTS_PER_DOSSIER = 1_000
+
+_QUEUED = Gauge("dossier_queued_events", "Events that wait for the next commit.")
+_RECORDED = Counter("dossier_events", "Events by what became of them.", ("province", "status"))
+_COMMIT_SECONDS = Histogram("dossier_commit_seconds", "Time to record one commit's events.")
+_COMMIT_EVENTS = Histogram(
+    "dossier_commit_events", "Events in one commit.", buckets=(1, 2, 5, 10, 50, 100, 500, 1000, 5000)
+)
+
+_Outage = (OperationalError, InterfaceError, PoolTimeoutError, OSError)
+
+
+class Overloaded(Exception):
+    """More events wait than the process may hold; the sender is to come back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one item of a request."""
+
+    index: int
+    id: str | None
+    status: Literal["accepted", "duplicate", "conflict", "rejected"]
+    position: int | None = None
+    errors: tuple[ItemError, ...] = ()
+    fingerprints: tuple[str, str] | None = None
+    """Of a conflict: what was recorded first, and what came now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The results of one request, in its order, and the position at which all it changed is counted."""
+
+    position: int
+    results: Sequence[Result]
+
+
+@dataclass(frozen=True, slots=True)
+class _Submission:
+    grant: Grant
+    candidates: Sequence[Candidate]
+    answer: asyncio.Future[Answer]
+
+
+class Intake:
+    """Takes requests one by one and records them together."""
+
+    def __init__(self, database: AsyncEngine, *, queued_events: int, recorded: Bell) -> None:
+        """Record into `database`; ring `recorded` after each commit; hold at most `queued_events` in memory."""
+        self._database = database
+        self._limit = queued_events
+        self._recorded = recorded
+        self._queue: list[_Submission] = []
+        self._queued = 0
+        self._filled = asyncio.Event()
+        self._catalogues: dict[str, tuple[int, Catalogue]] = {}
+
+    async def submit(self, grant: Grant, candidates: Sequence[Candidate]) -> Answer:
+        """Record the candidates and return once they are on disk.
+
+        :raises Overloaded: the queue is full; nothing of the request was recorded.
+        """
+        if self._queued + len(candidates) > self._limit:
+            msg = f"{self._queued} events wait already; send the request again"
+            raise Overloaded(msg)
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._queue.append(_Submission(grant, candidates, answer))
+        self._count(len(candidates))
+        self._filled.set()
+        return await answer
+
+    async def dry_run(self, grant: Grant, candidates: Sequence[Candidate]) -> Answer:
+        """Return what `submit` would answer now, and record nothing."""
+        async with self._database.connect() as transaction:
+            known = await self._known(transaction, grant.province, [candidates])
+            return _judge(grant, candidates, known, clock.now())
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Record in the background; on leaving, first record what still waits."""
+        writer = asyncio.create_task(self._write_forever(), name="intake")
+        try:
+            yield
+        finally:
+            while self._queue and not writer.done():
+                await asyncio.sleep(0.01)
+            writer.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await writer
+
+    def _count(self, events: int) -> None:
+        self._queued += events
+        _QUEUED.set(self._queued)
+
+    async def _write_forever(self) -> None:
+        while True:
+            await self._filled.wait()
+            batch = self._next_batch()
+            if not batch:
+                self._filled.clear()
+                continue
+            by_province: dict[str, list[_Submission]] = defaultdict(list)
+            for submission in batch:
+                by_province[submission.grant.province].append(submission)
+            for province, submissions in by_province.items():
+                await self._write(province, submissions)
+            self._recorded.ring()
+            self._count(-sum(len(submission.candidates) for submission in batch))
+
+    def _next_batch(self) -> list[_Submission]:
+        taken = events = 0
+        for submission in self._queue:
+            if taken and events + len(submission.candidates) > EVENTS_PER_COMMIT:
+                break
+            taken, events = taken + 1, events + len(submission.candidates)
+        batch, self._queue = self._queue[:taken], self._queue[taken:]
+        return batch
+
+    async def _write(self, province: str, submissions: Sequence[_Submission]) -> None:
+        """Record the submissions in one transaction and answer each; one that cannot be recorded fails alone."""
+        try:
+            with _COMMIT_SECONDS.time():
+                answers = await self._record(province, submissions)
+        except _Outage as error:
+            _fail(submissions, error)
+        except Exception as error:  # noqa: BLE001 - the writer must outlive any one request; the error is its answer
+            if len(submissions) == 1:
+                _fail(submissions, error)
+                return
+            for submission in submissions:
+                await self._write(province, [submission])
+        else:
+            for submission, answer in zip(submissions, answers, strict=True):
+                if not submission.answer.done():
+                    submission.answer.set_result(answer)
+
+    async def _record(self, province: str, submissions: Sequence[_Submission]) -> Sequence[Answer]:
+        async with self._database.begin() as transaction:
+            await store.hold(transaction, province)
+            known = await self._known(transaction, province, [submission.candidates for submission in submissions])
+            now = clock.now()
+            answers = [_judge(submission.grant, submission.candidates, known, now) for submission in submissions]
+            standings = [lifecycle.fold(code, known.histories[code], known.catalogue) for code in known.touched]
+            await store.append(transaction, known.fresh, standings)
+        for answer in answers:
+            for result in answer.results:
+                _RECORDED.labels(province, result.status).inc()
+        _COMMIT_EVENTS.observe(len(known.fresh))
+        return answers
+
+    async def _known(
+        self, transaction: AsyncConnection, province: str, requests: Sequence[Sequence[Candidate]]
+    ) -> "_Known":
+        events = [candidate.event for request in requests for candidate in request if candidate.event is not None]
+        head = await store.head(transaction, province)
+        catalogue = await self._catalogue(transaction, province, head.reference_version)
+        recorded = await store.recorded_before(transaction, province, {(event.source, event.id) for event in events})
+        histories = await store.histories(transaction, province, {event.subject for event in events})
+        return _Known(catalogue, dict(recorded), histories, [], set(), head.position)
+
+    async def _catalogue(self, transaction: AsyncConnection, province: str, version: int) -> Catalogue:
+        """Return the reference data of `version`, read anew only after a change."""
+        cached = self._catalogues.get(province)
+        if cached is None or cached[0] != version:
+            cached = version, await store.load_catalogue(transaction, province)
+            self._catalogues[province] = cached
+        return cached[1]
+
+
+@dataclass(slots=True)
+class _Known:
+    """What a transaction knows of the log, kept up to date while it judges one item after another."""
+
+    catalogue: Catalogue
+    recorded: dict[tuple[str, str], tuple[int, bytes]]
+    histories: dict[str, list[Occurrence]]
+    fresh: list[store.Recorded]
+    touched: set[str]
+    position: int
+
+
+def _judge(grant: Grant, candidates: Sequence[Candidate], known: _Known, now: datetime) -> Answer:
+    """Decide on every item of a request and add what is accepted to `known`."""
+    results = [
+        replace(_judge_one(grant, candidate, known, now), index=index) for index, candidate in enumerate(candidates)
+    ]
+    reached = [result.position for result in results if result.position is not None]
+    return Answer(max(reached, default=known.position), results)
+
+
+def _judge_one(grant: Grant, candidate: Candidate, known: _Known, now: datetime) -> Result:
+    event = candidate.event
+    if event is None:
+        return Result(0, candidate.id, "rejected", errors=candidate.errors)
+    history = known.histories.get(event.subject, [])
+    forbidden = _forbidden(grant, event, history)
+    if forbidden is not None:
+        return Result(0, event.id, "rejected", errors=(forbidden,))
+    before = known.recorded.get((event.source, event.id))
+    if before is not None:
+        return _repeated(event, candidate.fingerprint, *before)
+    errors = _unknown_units(event, known.catalogue)
+    if len(history) >= EVENTS_PER_DOSSIER:
+        detail = f"a dossier holds at most {EVENTS_PER_DOSSIER} events"
+        errors = (item_error("too_many_events_of_dossier", "/subject", detail),)
+    if errors:
+        return Result(0, event.id, "rejected", errors=errors)
+    known.position += 1
+    occurrence = Occurrence(known.position, now, event.source, event.id, event.time, event.data)
+    known.fresh.append(
+        store.Recorded(grant.province, occurrence, event.type, event.subject, candidate.fingerprint, grant.client)
+    )
+    known.recorded[event.source, event.id] = known.position, candidate.fingerprint
+    known.histories.setdefault(event.subject, []).append(occurrence)
+    known.touched.add(event.subject)
+    return Result(0, event.id, "accepted", known.position)
+
+
+def _repeated(event: AnyEvent, fingerprint: bytes, position: int, recorded: bytes) -> Result:
+    """Return what an event answers whose source and id are in the log: a duplicate, or a conflict of contents."""
+    if fingerprint == recorded:
+        return Result(0, event.id, "duplicate", position)
+    detail = f"recorded with fingerprint {recorded.hex()}, now {fingerprint.hex()}"
+    errors = (item_error("conflict", "/id", detail),)
+    return Result(0, event.id, "conflict", errors=errors, fingerprints=(recorded.hex(), fingerprint.hex()))
+
+
+def _forbidden(grant: Grant, event: AnyEvent, history: Sequence[Occurrence]) -> ItemError | None:
+    """Return why the event is not the client's to send, or None.
+
+    Before its receipt a dossier belongs to nobody yet: an outcome that arrives first is kept for it.
+    """
+    if grant.sources is not None and event.source not in grant.sources:
+        return item_error("source_forbidden", "/source", f"the client may not send as {event.source}")
+    if grant.units is None:
+        return None
+    if isinstance(event.data, Received) and event.data.receiving_unit not in grant.units:
+        return item_error("unit_forbidden", "/data/receiving_unit", "the unit is not the client's")
+    named = lifecycle.units_named(occurrence.data for occurrence in history)
+    if named and grant.units.isdisjoint(named):
+        return item_error("unit_forbidden", "/subject", "the dossier belongs to no unit of the client")
+    return None
+
+
+def _unknown_units(event: AnyEvent, catalogue: Catalogue) -> tuple[ItemError, ...]:
+    match event.data:
+        case Received():
+            codes: Mapping[str, str | None] = {
+                "receiving_unit": event.data.receiving_unit,
+                "resolving_unit": event.data.resolving_unit,
+            }
+        case Forwarded():
+            codes = {"to_unit": event.data.to_unit}
+        case _:
+            return ()
+    on_day = vietnamese_day(event.time)
+    return tuple(
+        item_error("unknown_unit", f"/data/{name}", f"{code} is no unit of the province on {on_day}")
+        for name, code in codes.items()
+        if code is not None and catalogue.unit(code, on_day) is None
+    )
+
+
+def _fail(submissions: Sequence[_Submission], error: BaseException) -> None:
+    for submission in submissions:
+        if not submission.answer.done():
+            submission.answer.set_exception(error)

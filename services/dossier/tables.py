@@ -1,0 +1,94 @@
+"""The dossier service's schema: the log of events, how each dossier stands, and the reference data it is judged by.
+
+Every key begins with the province: it is the partition, and no order holds across provinces.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    DateTime,
+    Index,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+    func,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from services.contract import Standing
+from services.kit import db
+
+metadata = MetaData(schema="dossier", naming_convention={"ix": "%(table_name)s_%(column_0_N_name)s"})
+
+event = Table(
+    "event",
+    metadata,
+    Column("province", Text, nullable=False),
+    Column("position", BigInteger, nullable=False, autoincrement=False),
+    Column("source", Text, nullable=False),
+    Column("id", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("occurred_at", DateTime(timezone=True), nullable=False),
+    Column("data", JSONB, nullable=False),
+    # What a later delivery under the same id is compared with: a hash of the content, blind to its formatting.
+    Column("fingerprint", LargeBinary, nullable=False),
+    Column("client", Text, nullable=False),
+    Column("recorded_at", DateTime(timezone=True), nullable=False),
+    PrimaryKeyConstraint("province", "position", name="event_pkey"),
+    UniqueConstraint("province", "source", "id", name="event_once"),
+    Index("event_of_dossier", "province", "subject"),
+)
+
+dossier = Table(
+    "dossier",
+    metadata,
+    Column("province", Text, nullable=False),
+    *db.columns_of(Standing),
+    PrimaryKeyConstraint("province", "code", name="dossier_pkey"),
+    Index("dossier_feed", "province", "position", unique=True),
+)
+
+unit = Table(
+    "unit",
+    metadata,
+    Column("province", Text, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("valid_from", Date, nullable=False),
+    Column("content", JSONB, nullable=False),
+    PrimaryKeyConstraint("province", "code", "valid_from", name="unit_pkey"),
+)
+
+procedure = Table(
+    "procedure",
+    metadata,
+    Column("province", Text, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("valid_from", Date, nullable=False),
+    Column("content", JSONB, nullable=False),
+    PrimaryKeyConstraint("province", "code", "valid_from", name="procedure_pkey"),
+)
+
+calendar_day = Table(
+    "calendar_day",
+    metadata,
+    Column("province", Text, nullable=False),
+    Column("on_day", Date, nullable=False),
+    Column("working", Boolean, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("official", Boolean, nullable=False),
+    PrimaryKeyConstraint("province", "on_day", name="calendar_day_pkey"),
+)
+
+reference_version = Table(
+    "reference_version",
+    metadata,
+    Column("province", Text, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("changed_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+)

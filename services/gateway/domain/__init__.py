@@ -1,0 +1,1 @@
+"""Pure rules: which scope opens which route."""

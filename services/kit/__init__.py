@@ -1,0 +1,1 @@
+"""How a process runs: clock, database, problems, observation, serving; no word of the domain stands here."""

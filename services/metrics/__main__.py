@@ -1,0 +1,5 @@
+"""`python -m services.metrics` runs the metrics service; `python -m services.metrics recount` counts anew."""
+
+from services.metrics.app import main
+
+main()

@@ -1,0 +1,1 @@
+"""The facts about the system, each checked against a real PostgreSQL."""

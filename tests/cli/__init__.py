@@ -1,0 +1,1 @@
+"""The operator's tool is tested here as an operator meets it."""

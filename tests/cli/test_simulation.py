@@ -1,0 +1,345 @@
+"""Simulated events are the same to the last byte for the same seed, valid, plausible, and only as faulty as told."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from itertools import islice, pairwise
+
+import pytest
+
+from services.cli import simulation
+from services.cli.reference import Traffic
+from services.cli.simulation import Faults, Scenario
+from services.contract import (
+    EVENTS,
+    VIETNAM,
+    CalendarDay,
+    Channel,
+    Limit,
+    OnlineLevel,
+    Procedure,
+    ProcedureField,
+    Received,
+    Unit,
+    UnitKind,
+)
+from services.dossier.domain import calendar
+
+JULY_2025 = date(2025, 7, 1)
+NATIONAL_DAY = date(2026, 9, 2)
+WORKED_SATURDAY = date(2026, 8, 22)
+
+
+def unit(code: str, kind: UnitKind = "commune") -> Unit:
+    return Unit(code=code, name=code, kind=kind, valid_from=JULY_2025)
+
+
+def procedure(
+    code: str, limit: Limit | None, level: OnlineLevel = "full", by_channel: dict[Channel, Limit] | None = None
+) -> Procedure:
+    return Procedure(
+        code=code,
+        name=code,
+        field=ProcedureField(code="F", name="Lĩnh vực"),
+        limit=limit,
+        limits_by_channel=by_channel or {},
+        fee_required=True,
+        online_level=level,
+        valid_from=date(2025, 1, 1),
+    )
+
+
+DAYS, HOURS = Limit(amount=10, unit="working_days"), Limit(amount=8, unit="working_hours")
+
+SCENARIO = Scenario(
+    seed=7,
+    province="20",
+    first_day=date(2026, 8, 17),
+    last_day=date(2026, 9, 11),
+    dossiers=3_000,
+    units=[*(unit(f"060{n:02}") for n in range(12)), unit("D1", "department"), unit("D2", "department")],
+    procedures=[
+        procedure("1.000656", Limit(amount=0, unit="same_day"), "partial"),
+        procedure("1.001193", Limit(amount=3, unit="working_days"), by_channel={"online": HOURS}),
+        procedure("1.004873", None),
+        procedure("2.001610", DAYS),
+        procedure("1.012753", Limit(amount=15, unit="calendar_days"), "none"),
+    ],
+    traffic=[
+        Traffic(procedure="1.000656", level="commune", departments=(), weight=5.0, fee=0),
+        Traffic(procedure="1.001193", level="commune", departments=(), weight=4.0, fee=8_000),
+        Traffic(procedure="1.004873", level="commune", departments=(), weight=1.0, fee=15_000),
+        Traffic(procedure="2.001610", level="department", departments=("D1",), weight=1.0, fee=50_000),
+        Traffic(procedure="1.012753", level="department", departments=("D1", "D2"), weight=1.0, fee=100_000),
+    ],
+    calendar=[
+        CalendarDay(on_day=WORKED_SATURDAY, working=True, name="Làm bù"),
+        CalendarDay(on_day=date(2026, 8, 31), working=False, name="Nghỉ hoán đổi"),
+        CalendarDay(on_day=date(2026, 9, 1), working=False, name="Quốc khánh"),
+        CalendarDay(on_day=NATIONAL_DAY, working=False, name="Quốc khánh"),
+    ],
+)
+
+
+def with_faults(**shares: float) -> Scenario:
+    return replace(SCENARIO, faults=Faults(**shares))
+
+
+def lines(scenario: Scenario) -> list[bytes]:
+    return list(simulation.ndjson(simulation.events(scenario)))
+
+
+def receipts(scenario: Scenario) -> Iterator[tuple[datetime, Received]]:
+    for event in EVENTS.validate_python([delivery.event for delivery in simulation.events(scenario)]):
+        if isinstance(event.data, Received):
+            yield event.time, event.data
+
+
+def test_the_same_seed_gives_the_same_bytes() -> None:
+    scenario = with_faults(duplicates=0.05, shuffled=0.05, offline=0.2, clock_errors=0.2)
+
+    first, second = lines(scenario), lines(scenario)
+
+    assert first == second
+
+
+def test_another_seed_gives_other_events() -> None:
+    other = replace(SCENARIO, seed=8)
+
+    assert set(lines(SCENARIO)).isdisjoint(lines(other))
+
+
+def test_every_event_is_one_the_contract_accepts() -> None:
+    posted = b"[" + b",".join(lines(SCENARIO)) + b"]"
+
+    events = EVENTS.validate_json(posted)
+
+    assert {event.type.rpartition(".")[2] for event in events} == {
+        "received",
+        "forwarded",
+        "paid",
+        "resolved",
+        "returned",
+        "withdrawn",
+    }
+
+
+def test_times_are_written_with_the_offset_of_vietnam() -> None:
+    times = [str(delivery.event["time"]) for delivery in simulation.events(SCENARIO)]
+
+    assert all(time.endswith("+07:00") for time in times)
+
+
+def test_an_event_id_is_used_once_by_its_source() -> None:
+    ids = Counter((delivery.event["source"], delivery.event["id"]) for delivery in simulation.events(SCENARIO))
+
+    assert max(ids.values()) == 1
+
+
+def test_dossier_codes_count_the_receipts_of_a_unit_and_day() -> None:
+    codes = [dossier.code for dossier in simulation.dossiers(SCENARIO) if dossier.receiving_unit == "06000"]
+
+    on_the_monday = [code for code in codes if "-260817-" in code]
+
+    assert on_the_monday == [f"H37.06000-260817-{n:04}" for n in range(1, len(on_the_monday) + 1)]
+
+
+def test_deliveries_come_in_the_order_of_posting() -> None:
+    scenario = with_faults(duplicates=0.05, shuffled=0.05, offline=0.2)
+
+    posted = [delivery.deliver_at for delivery in simulation.events(scenario)]
+
+    assert all(earlier <= later for earlier, later in pairwise(posted))
+
+
+def test_an_event_is_posted_after_it_happened() -> None:
+    scenario = with_faults(duplicates=0.05, shuffled=0.05, offline=0.2)
+
+    early = [d for d in simulation.events(scenario) if d.deliver_at <= datetime.fromisoformat(d.event["time"])]
+
+    assert early == []
+
+
+def test_the_number_of_dossiers_is_the_one_asked_for() -> None:
+    received = list(receipts(SCENARIO))
+
+    assert len(received) == SCENARIO.dossiers
+
+
+def test_every_unit_receives_dossiers() -> None:
+    receiving = {data.receiving_unit for _, data in receipts(SCENARIO)}
+
+    assert receiving == {unit.code for unit in SCENARIO.units}
+
+
+def test_departments_nobody_asks_anything_of_receive_nothing() -> None:
+    for_communes = replace(SCENARIO, traffic=[row for row in SCENARIO.traffic if row.level == "commune"])
+
+    received = [data.receiving_unit for _, data in receipts(for_communes)]
+
+    assert len(received) == SCENARIO.dossiers
+    assert {"D1", "D2"}.isdisjoint(received)
+
+
+def test_nothing_is_received_on_a_day_off() -> None:
+    days = {time.date() for time, _ in receipts(SCENARIO)}
+
+    weekend = {day for day in days if day.weekday() >= date(2026, 8, 22).weekday()}
+    assert weekend == {WORKED_SATURDAY}
+    assert NATIONAL_DAY not in days
+
+
+def test_online_dossiers_are_submitted_before_they_are_received_and_also_at_weekends() -> None:
+    online = [(time, data.submitted_at) for time, data in receipts(SCENARIO) if data.channel == "online"]
+
+    assert all(submitted_at is not None and submitted_at < time for time, submitted_at in online)
+    assert any(submitted_at is not None and submitted_at.date() == date(2026, 8, 23) for _, submitted_at in online)
+
+
+def test_a_procedure_that_is_not_online_is_received_otherwise() -> None:
+    channels = {data.channel for _, data in receipts(SCENARIO) if data.procedure == "1.012753"}
+
+    assert "online" not in channels
+
+
+def test_a_forwarded_dossier_names_its_resolving_unit_and_ends_there() -> None:
+    forwarded = [d for d in simulation.dossiers(SCENARIO) if d.receiving_unit != d.resolving_unit]
+
+    ends = [step.unit == d.resolving_unit for d in forwarded for step in d.steps if step.kind == "resolved"]
+
+    assert ends
+    assert all(ends)
+
+
+def test_a_dossier_is_late_exactly_if_it_ends_on_a_day_after_its_due_day() -> None:
+    ended = [
+        (d.late, d.ended_at.date() > d.due_at.date()) for d in simulation.dossiers(SCENARIO) if d.ended_at and d.due_at
+    ]
+
+    assert [late for late, _ in ended] == [after for _, after in ended]
+    assert any(late for late, _ in ended)
+
+
+def test_a_dossier_that_is_not_late_ends_before_the_very_instant_it_is_due() -> None:
+    ended = [(d.ended_at, d.due_at) for d in simulation.dossiers(SCENARIO) if d.ended_at and d.due_at and not d.late]
+
+    assert all(ended_at < due_at for ended_at, due_at in ended)
+
+
+def test_about_one_dossier_in_a_hundred_is_late() -> None:
+    scenario = replace(SCENARIO, dossiers=20_000)
+
+    with_due = [d for d in simulation.dossiers(scenario) if d.ended_at and d.due_at]
+
+    late = sum(d.late for d in with_due) / len(with_due)
+    assert 0.002 < late < 0.025
+
+
+def test_working_hours_run_on_the_next_morning() -> None:
+    online = [
+        d for d in simulation.dossiers(SCENARIO) if d.procedure == "1.001193" and d.channel == "online" and d.due_at
+    ]
+
+    from_a_tuesday = [d for d in online if d.received_at.date() == date(2026, 8, 18)]
+
+    assert from_a_tuesday
+    assert all(d.due_at == d.received_at + timedelta(days=1) for d in from_a_tuesday)
+
+
+def test_nothing_is_told_of_what_happens_after_the_end() -> None:
+    until = datetime(2026, 8, 25, 12, 0, tzinfo=VIETNAM)
+
+    posted = list(simulation.events(replace(SCENARIO, until=until)))
+
+    assert max(delivery.event["time"] for delivery in posted) <= until.isoformat()
+    assert [d.event for d in posted] == [
+        d.event for d in simulation.events(SCENARIO) if d.event["time"] <= until.isoformat()
+    ]
+
+
+def test_an_event_sent_twice_is_the_same_event() -> None:
+    once, twice = Counter(lines(SCENARIO)), Counter(lines(with_faults(duplicates=0.1)))
+
+    repeated = twice - once
+    assert set(repeated) <= set(once)
+    assert 0.08 * len(once) < sum(repeated.values()) < 0.12 * len(once)
+
+
+def test_shuffled_dossiers_arrive_with_their_outcome_before_their_receipt() -> None:
+    order: dict[str, list[str]] = {}
+    for delivery in simulation.events(with_faults(shuffled=0.2)):
+        order.setdefault(delivery.event["subject"], []).append(delivery.event["type"].rpartition(".")[2])
+
+    turned = [kinds for kinds in order.values() if "resolved" in kinds[: kinds.index("received")]]
+
+    assert len(turned) > 0.05 * SCENARIO.dossiers
+
+
+def test_shuffling_loses_and_invents_nothing() -> None:
+    assert Counter(lines(with_faults(shuffled=0.2))) == Counter(lines(SCENARIO))
+
+
+def test_an_offline_counter_delivers_three_days_late_and_loses_nothing() -> None:
+    on_time = {(d.event["source"], d.event["id"]): d for d in simulation.events(SCENARIO)}
+    delayed = {(d.event["source"], d.event["id"]): d for d in simulation.events(with_faults(offline=0.25))}
+
+    delays: dict[str, set[timedelta]] = {}
+    for (source, id_), delivery in delayed.items():
+        delays.setdefault(source, set()).add(delivery.deliver_at - on_time[source, id_].deliver_at)
+
+    assert {key: d.event for key, d in delayed.items()} == {key: d.event for key, d in on_time.items()}
+    assert Counter(map(frozenset, delays.values())) == {
+        frozenset({timedelta(days=3)}): round(0.25 * len(SCENARIO.units)),
+        frozenset({timedelta()}): len(SCENARIO.units) - round(0.25 * len(SCENARIO.units)),
+    }
+
+
+def test_a_wrong_clock_shifts_all_times_of_its_counter_alike() -> None:
+    right = {d.event["id"]: d.event for d in simulation.events(SCENARIO)}
+
+    shifts: dict[str, set[timedelta]] = {}
+    for delivery in simulation.events(with_faults(clock_errors=0.2)):
+        event, true = delivery.event, right[delivery.event["id"]]
+        shift = datetime.fromisoformat(event["time"]) - datetime.fromisoformat(true["time"])
+        shifts.setdefault(event["source"], set()).add(shift)
+
+    assert all(len(each) == 1 for each in shifts.values())
+    assert sum(each != {timedelta()} for each in shifts.values()) == round(0.2 * len(SCENARIO.units))
+
+
+def test_the_first_deliveries_are_there_before_the_last_dossier_is_planned() -> None:
+    half_a_century = replace(SCENARIO, dossiers=3_000_000, last_day=date(2076, 9, 11))
+
+    first = list(islice(simulation.events(half_a_century), 10))
+
+    assert {delivery.deliver_at.date() for delivery in first} == {SCENARIO.first_day}
+
+
+def test_the_due_date_is_the_one_the_dossier_service_counts() -> None:
+    limits = {procedure.code: procedure for procedure in SCENARIO.procedures}
+    exceptions = {day.on_day: day.working for day in SCENARIO.calendar}
+    to_the_end = replace(SCENARIO, until=datetime(2027, 1, 1, tzinfo=VIETNAM))
+
+    for dossier in simulation.dossiers(to_the_end):
+        starts_at = next((s.occurred_at for s in dossier.steps if s.kind == "forwarded"), dossier.received_at)
+        limit = limits[dossier.procedure].limits_by_channel.get(dossier.channel, limits[dossier.procedure].limit)
+        counted = calendar.due_at(starts_at, limit, 0, exceptions) if limit else None
+
+        assert dossier.due_at == counted, dossier
+
+
+def test_traffic_of_a_procedure_out_of_force_is_refused() -> None:
+    scenario = replace(
+        SCENARIO, traffic=[Traffic(procedure="9.999999", level="commune", departments=(), weight=1.0, fee=0)]
+    )
+
+    with pytest.raises(ValueError, match=r"9\.999999"):
+        next(simulation.events(scenario))
+
+
+def test_a_period_without_a_working_day_is_refused() -> None:
+    scenario = replace(SCENARIO, first_day=date(2026, 9, 5), last_day=date(2026, 9, 6))
+
+    with pytest.raises(ValueError, match="working day"):
+        next(simulation.events(scenario))

@@ -1,0 +1,95 @@
+"""One PostgreSQL serves the whole run; every test that needs a database gets a migrated one of its own."""
+
+import asyncio
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import pytest
+
+from services.cli import embedded, migrations
+from tests import running
+
+_URL = "MOTCUA_TEST_POSTGRES_URL"
+_TEMPLATE = "motcua_template"
+_server = pytest.StashKey[tuple[embedded.Server, Path]]()
+_numbers = count(1)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start PostgreSQL once, before the workers, which find it by its address in their environment."""
+    if hasattr(config, "workerinput") or config.option.collectonly or config.option.help:
+        return
+    folder = Path(tempfile.mkdtemp(prefix="motcua-tests-"))
+    # The account that PostgreSQL drops to when we are root must be able to pass.
+    folder.chmod(0o755)
+    bindir = os.environ.get("MOTCUA_PG_BINDIR")
+    # Tests kill processes, never the machine, so what the kernel holds is safe without waiting for the disk.
+    server = embedded.start(
+        folder / "data",
+        bindir=embedded.find_bindir(Path(bindir) if bindir else None),
+        settings={**embedded.SETTINGS, "fsync": "off", "full_page_writes": "off", "max_connections": "300"},
+    )
+    config.stash[_server] = server, folder
+    os.environ[_URL] = server.url
+    asyncio.run(_execute(server.url, f"CREATE DATABASE {_TEMPLATE}"))
+    migrations.upgrade(_named(server.url, _TEMPLATE))
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop PostgreSQL and remove its files."""
+    if _server in config.stash:
+        server, folder = config.stash[_server]
+        embedded.stop(server)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+async def _execute(url: str, *statements: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        for statement in statements:
+            await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+def _named(url: str, database: str) -> str:
+    return urlunsplit(urlsplit(url)._replace(path=f"/{database}"))
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> str:
+    """Return the address of a running PostgreSQL in which databases may be made."""
+    return os.environ[_URL]
+
+
+@pytest.fixture
+def empty_database_url(postgres_url: str) -> Iterator[str]:
+    """Make an empty database of the test's own."""
+    yield from _database(postgres_url, "template1")
+
+
+@pytest.fixture
+def database_url(postgres_url: str) -> Iterator[str]:
+    """Make a migrated, empty database of the test's own."""
+    yield from _database(postgres_url, _TEMPLATE)
+
+
+def _database(postgres_url: str, template: str) -> Iterator[str]:
+    name = f"test_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}_{next(_numbers)}"
+    asyncio.run(_execute(postgres_url, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy"))
+    yield _named(postgres_url, name)
+    asyncio.run(_execute(postgres_url, f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+@pytest.fixture
+def system(database_url: str) -> Iterator[running.System]:
+    """Dossier, metrics and gateway over real HTTP, with Lạng Sơn's reference data and nothing recorded."""
+    with running.system(database_url) as started:
+        started.load_reference()
+        yield started

@@ -1,0 +1,127 @@
+"""A whole system for one test: the three services on free ports over real HTTP, on a database of their own."""
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import uvicorn
+from fastapi import FastAPI
+
+from services.cli import embedded, reference
+from services.contract import GRANT_HEADER, INTERNAL_KEY_HEADER, Grant
+from services.dossier import app as dossier
+from services.dossier.settings import DossierSettings
+from services.gateway import app as gateway
+from services.gateway import auth, store
+from services.gateway.domain.access import SCOPES
+from services.gateway.settings import GatewaySettings
+from services.kit import db
+from services.kit.serve import Server
+from services.metrics import app as metrics
+from services.metrics.settings import MetricsSettings
+
+INTERNAL_KEY = "an-internal-key-for-tests"
+PROVINCE = "20"
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """Where the three services and their database are."""
+
+    gateway_url: str
+    dossier_url: str
+    metrics_url: str
+    database_url: str
+
+    def key(
+        self,
+        name: str = "province",
+        *,
+        units: Sequence[str] | None = None,
+        sources: Sequence[str] | None = None,
+        scopes: Sequence[str] = SCOPES,
+        province: str = PROVINCE,
+    ) -> str:
+        """Return a fresh API key of the client `name`, limited as said."""
+        grant = Grant(
+            client=name,
+            province=province,
+            units=None if units is None else frozenset(units),
+            sources=None if sources is None else frozenset(sources),
+        )
+        key = auth.new_key()
+        asyncio.run(self._store_key(grant, scopes, key))
+        return key
+
+    async def _store_key(self, grant: Grant, scopes: Sequence[str], key: str) -> None:
+        database = db.engine(self.database_url, application="tests", connections=1)
+        async with database.begin() as transaction:
+            await store.put_client(transaction, store.Client(grant, frozenset(scopes)))
+            await store.add_key(transaction, grant, auth.hash_of(key))
+        await database.dispose()
+
+    def client(self, **limits: Any) -> httpx.Client:  # noqa: ANN401 - those of `key`
+        """Return an HTTP client of the gateway with a fresh key; the limits are those of `key`."""
+        headers = {"Authorization": f"Bearer {self.key(**limits)}"}
+        return httpx.Client(base_url=self.gateway_url, headers=headers, timeout=30)
+
+    def behind(self, service_url: str, **grant: Any) -> httpx.Client:  # noqa: ANN401 - fields of Grant
+        """Return an HTTP client that asks one of the services itself, the way the gateway would."""
+        granted = Grant(**{"client": "tests", "province": PROVINCE, **grant})
+        headers = {INTERNAL_KEY_HEADER: INTERNAL_KEY, GRANT_HEADER: granted.model_dump_json()}
+        return httpx.Client(base_url=service_url, headers=headers, timeout=30)
+
+    def load_reference(self, province: str = PROVINCE) -> None:
+        """Load units, procedures and calendar through the public API."""
+        files = {"units": f"{province}/units.csv", "procedures": "procedures.csv", "calendar": "calendar.csv"}
+        with self.client(name="reference", province=province) as client:
+            for path, name in files.items():
+                client.put(
+                    f"/v1/{path}", content=reference.csv_text(name), headers={"Content-Type": "text/csv"}
+                ).raise_for_status()
+
+
+@contextlib.contextmanager
+def served(*apps: tuple[FastAPI, int]) -> Iterator[None]:
+    """Serve applications on 127.0.0.1 from one background thread until the block ends."""
+    servers = [
+        Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, timeout_graceful_shutdown=1))
+        for app, port in apps
+    ]
+
+    async def serve() -> None:
+        await asyncio.gather(*(server.serve() for server in servers))
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
+    thread.start()
+    try:
+        for server in servers:
+            while not server.started:
+                if not thread.is_alive():
+                    msg = "a server did not start"
+                    raise RuntimeError(msg)
+                thread.join(0.01)
+        yield
+    finally:
+        for server in servers:
+            server.should_exit = True
+        thread.join(20)
+
+
+@contextlib.contextmanager
+def system(database_url: str, **more: Any) -> Iterator[System]:  # noqa: ANN401 - settings of any service
+    """Run the three services on a migrated database; `more` are further settings, taken by those that have them."""
+    ports = [embedded.free_port() for _ in range(3)]
+    urls = [f"http://127.0.0.1:{port}" for port in ports]
+    running = System(urls[0], urls[1], urls[2], database_url)
+    common: dict[str, Any] = {"database_url": database_url, "internal_key": INTERNAL_KEY, **more}
+    upstream: dict[str, Any] = {"dossier_url": running.dossier_url, "metrics_url": running.metrics_url}
+    gateway_app = gateway.application(GatewaySettings(port=ports[0], **common, **upstream))
+    dossier_app = dossier.application(DossierSettings(port=ports[1], **common))
+    metrics_app = metrics.application(MetricsSettings(port=ports[2], **common, dossier_url=running.dossier_url))
+    with served((gateway_app, ports[0]), (dossier_app, ports[1]), (metrics_app, ports[2])):
+        yield running
