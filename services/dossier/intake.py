@@ -13,8 +13,6 @@ from datetime import datetime
 from typing import Literal
 
 from prometheus_client import Counter, Gauge, Histogram
-from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.contract import AnyEvent, Forwarded, Grant, Received, vietnamese_day
@@ -23,7 +21,7 @@ from services.dossier.domain import lifecycle
 from services.dossier.domain.catalogue import Catalogue
 from services.dossier.domain.lifecycle import Occurrence
 from services.dossier.wire import Candidate, ItemError, item_error
-from services.kit import clock
+from services.kit import clock, db
 from services.kit.bell import Bell
 
 # Nothing is gained above a thousand rows a statement; a larger request is still one commit.
@@ -38,8 +36,6 @@ _COMMIT_SECONDS = Histogram("dossier_commit_seconds", "Time to record one commit
 _COMMIT_EVENTS = Histogram(
     "dossier_commit_events", "Events in one commit.", buckets=(1, 2, 5, 10, 50, 100, 500, 1000, 5000)
 )
-
-_Outage = (OperationalError, InterfaceError, PoolTimeoutError, OSError)
 
 
 class Overloaded(Exception):
@@ -85,6 +81,7 @@ class Intake:
         self._queue: list[_Submission] = []
         self._queued = 0
         self._filled = asyncio.Event()
+        self._closing = False
         self._catalogues: dict[str, tuple[int, Catalogue]] = {}
 
     async def submit(self, grant: Grant, candidates: Sequence[Candidate]) -> Answer:
@@ -110,25 +107,25 @@ class Intake:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Record in the background; on leaving, first record what still waits."""
-        writer = asyncio.create_task(self._write_forever(), name="intake")
+        writer = asyncio.create_task(self._write_until_closed(), name="intake")
         try:
             yield
         finally:
-            while self._queue and not writer.done():
-                await asyncio.sleep(0.01)
-            writer.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await writer
+            self._closing = True
+            self._filled.set()
+            await writer
 
     def _count(self, events: int) -> None:
         self._queued += events
         _QUEUED.set(self._queued)
 
-    async def _write_forever(self) -> None:
+    async def _write_until_closed(self) -> None:
         while True:
             await self._filled.wait()
             batch = self._next_batch()
             if not batch:
+                if self._closing:
+                    return
                 self._filled.clear()
                 continue
             by_province: dict[str, list[_Submission]] = defaultdict(list)
@@ -153,10 +150,8 @@ class Intake:
         try:
             with _COMMIT_SECONDS.time():
                 answers = await self._record(province, submissions)
-        except _Outage as error:
-            _fail(submissions, error)
         except Exception as error:  # noqa: BLE001 - the writer must outlive any one request; the error is its answer
-            if len(submissions) == 1:
+            if len(submissions) == 1 or db.is_outage(error):
                 _fail(submissions, error)
                 return
             for submission in submissions:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from http import HTTPStatus
 
 import orjson
@@ -19,12 +19,12 @@ from services.gateway.domain.access import ROUTES, Route
 from services.gateway.limits import Overloaded, TooManyRequests
 from services.gateway.state import State
 from services.gateway.upstream import Unavailable
+from services.kit import observe
+from services.kit.observe import Endpoint
 from services.kit.problems import Problem
 
 # A body that trickles in slower than this holds memory and a seat for nothing.
 _BODY_SECONDS = 30
-
-Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class TooLarge(Exception):
@@ -59,7 +59,9 @@ def install(app: FastAPI, state: State) -> None:
     for route in ROUTES:
         by_path[route.path][route.method] = route
     for path, by_method in by_path.items():
-        app.router.routes.append(StarletteRoute(path, _passed_on(state, path, by_method), methods=list(by_method)))
+        app.router.routes.append(
+            StarletteRoute(path, observe.named(path, _passed_on(state, by_method)), methods=list(by_method))
+        )
     app.router.routes.append(StarletteRoute("/openapi.json", _document(state)))
     app.router.routes.append(StarletteRoute("/docs", _docs))
     app.router.routes.append(StarletteRoute("/", _to_docs))
@@ -67,9 +69,8 @@ def install(app: FastAPI, state: State) -> None:
     app.mount("/static", StaticFiles(packages=[("fastapi_offline", "static")]), name="static")
 
 
-def _passed_on(state: State, path: str, by_method: Mapping[str, Route]) -> Endpoint:
+def _passed_on(state: State, by_method: Mapping[str, Route]) -> Endpoint:
     async def endpoint(request: Request) -> Response:
-        request.scope["motcua_route"] = path
         # HEAD asks for what GET would answer; the server leaves the body out.
         method = "GET" if request.method == "HEAD" else request.method
         route = by_method[method]

@@ -22,6 +22,8 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.types import TypeEngine
 
@@ -47,6 +49,8 @@ def engine(url: str, *, application: str, connections: int) -> AsyncEngine:
         max_overflow=0,
         pool_timeout=5,
         pool_pre_ping=True,
+        # What was bound to a statement may be thousands of rows, and belongs in no log.
+        hide_parameters=True,
         connect_args={
             "timeout": 5,
             "command_timeout": 60,
@@ -116,6 +120,13 @@ async def lock(transaction: AsyncConnection, *keys: str) -> None:
     await transaction.execute(
         text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": "/".join(keys)}
     )
+
+
+def is_outage(error: Exception) -> bool:
+    """Tell whether the database could not be reached or went away, rather than refused what it was asked."""
+    if isinstance(error, DBAPIError):
+        return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
+    return isinstance(error, PoolTimeoutError | OSError)
 
 
 async def answers(database: AsyncEngine) -> bool:

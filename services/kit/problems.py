@@ -8,9 +8,11 @@ from typing import Any
 import orjson
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
+
+from services.kit import db
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ def install(app: FastAPI, table: Mapping[type[Exception], Problem]) -> None:
         app.add_exception_handler(kind, _handler(problem))
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(HTTPException, _http)
-    for kind in (OperationalError, InterfaceError, PoolTimeoutError, DBAPIError, ConnectionError):
+    for kind in (DBAPIError, PoolTimeoutError, OSError):
         app.add_exception_handler(kind, _database)
     app.add_exception_handler(Exception, _internal)
 
@@ -85,7 +87,10 @@ async def _http(_request: Request, error: Exception) -> Response:
     return answer(problem, str(error.detail))
 
 
-async def _database(_request: Request, _error: Exception) -> Response:
+async def _database(_request: Request, error: Exception) -> Response:
+    if not db.is_outage(error):
+        # Left to the last handler, which logs it: sending the request again would not help.
+        raise error
     return answer(UNAVAILABLE, "the database does not answer at the moment; send the request again")
 
 

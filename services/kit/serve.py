@@ -2,7 +2,11 @@
 
 import asyncio
 import gc
+import os
+import signal
 import socket
+import sys
+import threading
 from collections.abc import Callable
 
 import uvicorn
@@ -17,6 +21,8 @@ class ServerSettings(settings.Settings):
 
     host: str = "127.0.0.1"
     port: int = Field(ge=1, le=65535)
+    stop_with_stdin: bool = False
+    """Stop when standard input is closed, which happens even when the parent process is killed."""
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$")
 
 
@@ -38,6 +44,8 @@ def run(app: Callable[[], FastAPI], server: ServerSettings) -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
+    if server.stop_with_stdin:
+        threading.Thread(target=_stop_with_stdin, daemon=True).start()
     configuration = uvicorn.Config(
         application,
         host=server.host,
@@ -51,3 +59,8 @@ def run(app: Callable[[], FastAPI], server: ServerSettings) -> None:
         timeout_keep_alive=75,
     )
     Server(configuration).run()
+
+
+def _stop_with_stdin() -> None:
+    sys.stdin.buffer.read()
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 import httpx
 from fastapi import FastAPI
+from sqlalchemy.exc import SQLAlchemyError
 
 from services.kit import db, observe, problems, serve, settings
 from services.kit.bell import Bell
@@ -66,7 +67,12 @@ def main() -> None:
     """Run the service as the environment says; with the argument `recount`, count anew and report instead."""
     configuration = settings.load(MetricsSettings)
     if sys.argv[1:] == ["recount"]:
-        for found in asyncio.run(recount(configuration)):
+        try:
+            recounts = asyncio.run(recount(configuration))
+        except (httpx.HTTPError, SQLAlchemyError, OSError) as error:
+            sys.stderr.write(f"Nothing was changed, because the recount could not be finished: {error}\n")
+            raise SystemExit(1) from error
+        for found in recounts:
             sys.stdout.write(
                 f"province {found.province}: {found.dossiers} dossiers counted up to position {found.position}, "
                 f"{found.changed_cells} cells changed\n"

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import httpx
 from prometheus_client import Gauge
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.contract import Standing
@@ -69,9 +68,9 @@ async def _follow_forever(database: AsyncEngine, source: Source, province: str, 
                 wait=_LONG_POLL_SECONDS,
             )
             position = await count_page(database, source, province, read)
-        except (httpx.HTTPError, SQLAlchemyError, OSError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001 - following outlives any failure; the lag tells operators of it
             behind = True
-            _log.warning("the feed of province %s is not counted: %s; again in %.1f s", province, error, pause)
+            _log.warning("the feed of province %s is not counted; again in %.1f s: %r", province, pause, error)
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
             continue

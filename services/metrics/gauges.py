@@ -3,11 +3,11 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from prometheus_client import Gauge
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.contract import vietnamese_day
@@ -39,23 +39,40 @@ async def refreshed(database: AsyncEngine, provinces: Sequence[str]) -> AsyncIte
 
 async def _refresh_forever(database: AsyncEngine, provinces: Sequence[str]) -> None:
     while True:
-        for province in provinces:
-            try:
-                await refresh(database, province, clock.now())
-            except (SQLAlchemyError, OSError) as error:
-                _log.warning("the gauges of province %s are not refreshed: %s", province, error)
+        try:
+            await refresh(database, provinces, clock.now())
+        except Exception as error:  # noqa: BLE001 - the next refresh may succeed; silence would freeze the gauges
+            _log.warning("the gauges are not refreshed: %r", error)
+            # Old figures would look like present ones.
+            _clear()
         await asyncio.sleep(_REFRESH_SECONDS)
 
 
-async def refresh(database: AsyncEngine, province: str, now: datetime) -> None:
-    """Set the gauges of the province to what is counted at the instant `now`."""
+def _clear() -> None:
+    for gauge in (_NUMERATOR, _DENOMINATOR, _SILENT):
+        gauge.clear()
+
+
+async def refresh(database: AsyncEngine, provinces: Sequence[str], now: datetime) -> None:
+    """Set the gauges to what is counted at the instant `now`, for the units that are in force."""
+    found = [(province, *await _read(database, province, now)) for province in provinces]
+    _clear()
+    for province, rows, recorded in found:
+        for row in rows:
+            unit = row["unit"]["code"]
+            for rate, figure in row["rates"].items():
+                _NUMERATOR.labels(province, unit, rate).set(figure["numerator"])
+                _DENOMINATOR.labels(province, unit, rate).set(figure["denominator"])
+            if unit in recorded:
+                _SILENT.labels(province, unit).set((now - recorded[unit]).total_seconds())
+
+
+async def _read(
+    database: AsyncEngine, province: str, now: datetime
+) -> tuple[Sequence[Mapping[str, Any]], Mapping[str, datetime]]:
+    """Return the running month's rows of units in force, and when each was last heard of."""
     question = Question(province, periods.parse(vietnamese_day(now).isoformat()[:7]))
     async with database.connect() as transaction:
         content = await report.answer(transaction, question, await report.freshness(transaction, question, now))
         recorded = await store.last_recorded(transaction, province)
-    for row in content["rows"]:
-        for rate, figure in row["rates"].items():
-            _NUMERATOR.labels(province, row["unit"]["code"], rate).set(figure["numerator"])
-            _DENOMINATOR.labels(province, row["unit"]["code"], rate).set(figure["denominator"])
-    for unit, recorded_at in recorded.items():
-        _SILENT.labels(province, unit).set((now - recorded_at).total_seconds())
+    return [row for row in content["rows"] if row["unit"]["valid_to"] is None], recorded

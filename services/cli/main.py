@@ -1,0 +1,232 @@
+"""The command `motcua`: every task of an operator is one subcommand."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Iterable
+from contextlib import nullcontext
+from datetime import date
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from services.cli import clients, demo, embedded, migrations, posting, processes, reference, running, simulation, table
+from services.cli import up as up_
+from services.cli.simulation import Faults, Scenario
+from services.gateway.domain.access import SCOPES
+from services.kit import db
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="motcua: one-stop dossiers and their rates.",
+)
+client_app = typer.Typer(no_args_is_help=True, help="API clients and their keys.")
+app.add_typer(client_app, name="client")
+
+_DEFAULT_DATA = embedded.default_data_folder(os.environ)
+
+Data = Annotated[Path, typer.Option(help="Folder of the data and of PostgreSQL.")]
+Url = Annotated[str | None, typer.Option(envvar="MOTCUA_URL", help="The gateway; default: what `motcua up` runs.")]
+Key = Annotated[str | None, typer.Option(envvar="MOTCUA_API_KEY", help="An API key; default: the operator's.")]
+Database = Annotated[
+    str | None, typer.Option(envvar="MOTCUA_DATABASE_URL", help="PostgreSQL; default: the one of `motcua up`.")
+]
+Province = Annotated[str, typer.Option(help="Code of the province.")]
+Share = Annotated[float, typer.Option(min=0, max=1)]
+
+
+@app.command()
+def up(
+    *,
+    empty: Annotated[bool, typer.Option("--empty", help="Load reference data but no dossiers.")] = False,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the gateway on 127.0.0.1.")] = 8000,
+    data: Data = _DEFAULT_DATA,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON once everything answers.")] = False,
+) -> None:
+    """Run the whole system on an embedded PostgreSQL until Ctrl-C."""
+    up_.up(up_.Options(empty=empty, port=port, data=data.absolute(), as_json=as_json))
+
+
+@app.command()
+def migrate(database_url: Database = None, data: Data = _DEFAULT_DATA) -> None:
+    """Bring the database to the newest schema."""
+    migrations.upgrade(_database(database_url, data))
+
+
+@app.command()
+def simulate(  # noqa: PLR0913 - one argument an option
+    *,
+    seed: int = 316,
+    province: Province = demo.PROVINCE,
+    first: Annotated[str, typer.Option("--from", help="First day, YYYY-MM-DD.")] = "2026-10-01",
+    last: Annotated[str, typer.Option("--to", help="Last day, YYYY-MM-DD.")] = "2026-10-31",
+    dossiers: Annotated[int, typer.Option(min=1, help="Dossiers received in the period.")] = 20_000,
+    duplicates: Share = 0.0,
+    shuffled: Share = 0.0,
+    offline: Share = 0.0,
+    clock_errors: Share = 0.0,
+    post: Annotated[bool, typer.Option("--post", help="Post to the running system instead of printing.")] = False,
+    url: Url = None,
+    key: Key = None,
+    data: Data = _DEFAULT_DATA,
+) -> None:
+    """Make events of a simulated province as NDJSON; the same seed makes the same events.
+
+    The shares (0 to 1) put faults in: events sent twice, dossiers sent in the wrong order, counters that were offline
+    and send everything three days late, counters whose clock is wrong.
+    """
+    scenario = Scenario(
+        seed=seed,
+        province=province,
+        first_day=_day(first, "--from"),
+        last_day=_day(last, "--to"),
+        dossiers=dossiers,
+        units=reference.units(province),
+        procedures=reference.procedures(),
+        traffic=reference.traffic(),
+        calendar=reference.calendar(),
+        faults=Faults(duplicates=duplicates, shuffled=shuffled, offline=offline, clock_errors=clock_errors),
+    )
+    lines = simulation.ndjson(simulation.events(scenario))
+    if post:
+        _report(*_access(url, key, data), (line.rstrip() for line in lines))
+    else:
+        for line in lines:
+            sys.stdout.buffer.write(line if line.endswith(b"\n") else line + b"\n")
+
+
+@app.command()
+def send(
+    file: Annotated[Path, typer.Argument(help="NDJSON, one event a line; - reads standard input.")],
+    url: Url = None,
+    key: Key = None,
+    data: Data = _DEFAULT_DATA,
+) -> None:
+    """Post events from a file; sending it again harms nothing."""
+    with nullcontext(sys.stdin.buffer) if str(file) == "-" else file.open("rb") as lines:
+        _report(*_access(url, key, data), (line.strip() for line in lines if line.strip()))
+
+
+@app.command()
+def rates(
+    period: Annotated[str, typer.Option(help="2026, 2026-H1, 2026-Q4, 2026-10, 2026-10-05 or two days joined by ...")],
+    kind: Annotated[str | None, typer.Option(help="commune or department.")] = None,
+    url: Url = None,
+    key: Key = None,
+    data: Data = _DEFAULT_DATA,
+) -> None:
+    """Print the rates of a period per unit."""
+    with posting.client(*_access(url, key, data)) as gateway:
+        answer = gateway.get("/v1/rates", params={"period": period, **({"kind": kind} if kind else {})})
+    if answer.is_error:
+        raise posting.NotPosted(answer.text)
+    table.show(answer.json())
+
+
+@app.command()
+def rebuild(data: Data = _DEFAULT_DATA) -> None:
+    """Count everything anew from the feed and say whether any number changed."""
+    environment = dict(os.environ)
+    if "MOTCUA_DOSSIER_URL" not in environment:
+        environment |= running.read(data).environment
+    raise typer.Exit(
+        subprocess.run([sys.executable, "-m", "services.metrics", "recount"], env=environment, check=False).returncode
+    )
+
+
+@client_app.command("add")
+def client_add(  # noqa: PLR0913 - one argument an option
+    name: str,
+    province: Province = demo.PROVINCE,
+    units: Annotated[str | None, typer.Option(help="Codes joined by commas; default: all of the province.")] = None,
+    sources: Annotated[str | None, typer.Option(help="CloudEvents sources joined by commas; default: any.")] = None,
+    scopes: Annotated[str, typer.Option(help="Scopes joined by commas.")] = ",".join(SCOPES),
+    database_url: Database = None,
+    data: Data = _DEFAULT_DATA,
+) -> None:
+    """Add a client, or another key for it, and print the key; it is shown this once."""
+    unknown = set(scopes.split(",")) - set(SCOPES)
+    if unknown:
+        raise typer.BadParameter(f"{', '.join(sorted(unknown))}: choose from {', '.join(SCOPES)}")
+    added = clients.add(
+        _database(database_url, data),
+        name,
+        province=province,
+        units=units.split(",") if units else None,
+        sources=sources.split(",") if sources else None,
+        scopes=scopes.split(","),
+    )
+    typer.echo(asyncio.run(added))
+
+
+@client_app.command("list")
+def client_list(database_url: Database = None, data: Data = _DEFAULT_DATA) -> None:
+    """List the clients with what each may do."""
+    for client in asyncio.run(clients.listed(_database(database_url, data))):
+        grant = client.grant
+        units = "all units" if grant.units is None else ",".join(sorted(grant.units))
+        typer.echo(f"{grant.province} {grant.client}: {units}; {','.join(sorted(client.scopes))}")
+
+
+@client_app.command("revoke")
+def client_revoke(
+    name: str, province: Province = demo.PROVINCE, database_url: Database = None, data: Data = _DEFAULT_DATA
+) -> None:
+    """Revoke all keys of a client; they stop working within five seconds."""
+    typer.echo(f"{asyncio.run(clients.revoke(_database(database_url, data), name, province))} keys revoked")
+
+
+def _day(text: str, option: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text} is no day; write YYYY-MM-DD", param_hint=option) from error
+
+
+def _access(url: str | None, key: str | None, data: Path) -> tuple[str, str]:
+    if url and key:
+        return url, key
+    found = running.read(data)
+    return url or found.url, key or found.api_key
+
+
+def _database(url: str | None, data: Path) -> str:
+    return url or running.read(data).database_url
+
+
+def _report(url: str, key: str, events: Iterable[bytes]) -> None:
+    with posting.client(url, key) as gateway:
+        outcome = posting.post(gateway, events, batch=2_500)
+    typer.echo(
+        f"{outcome.accepted} accepted, {outcome.duplicate} duplicate, {outcome.conflict} conflict, "
+        f"{outcome.rejected} rejected; position {outcome.position}"
+    )
+    for problem in outcome.problems:
+        typer.echo(f"  {problem['id']}: {'; '.join(error['detail'] for error in problem['errors'])}", err=True)
+    if outcome.conflict or outcome.rejected:
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """Run the command; what an operator can mend is said in one sentence, without a traceback."""
+    up_.quiet_libraries()
+    try:
+        app()
+    except (
+        up_.CannotStart,
+        embedded.NoPostgres,
+        processes.NotStarted,
+        running.NotRunning,
+        posting.NotPosted,
+    ) as error:
+        sys.stderr.write(f"motcua: {error}\n")
+        raise SystemExit(1) from error
+    except Exception as error:
+        if not db.is_outage(error):
+            raise
+        sys.stderr.write(f"motcua: The database does not answer: {str(error).splitlines()[0]}\n")
+        raise SystemExit(1) from error

@@ -1,0 +1,101 @@
+"""Due dates come out as the law and the official calendar say."""
+
+from datetime import date, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.cli import reference
+from services.contract import VIETNAM, Limit
+from services.dossier.domain import calendar
+
+DAYS = {day.on_day: day.working for day in reference.calendar()}
+
+
+def at(day: str, time: str = "09:00") -> datetime:
+    return datetime.fromisoformat(f"{day}T{time}:00+07:00")
+
+
+def due(day: str, time: str, amount: int, unit: str, extra_days: int = 0) -> datetime:
+    limit = Limit.model_validate({"amount": amount, "unit": unit})
+    return calendar.due_at(at(day, time), limit, extra_days, DAYS)
+
+
+@pytest.mark.parametrize(
+    ("received_on", "amount", "due_on"),
+    [
+        pytest.param("2025-04-24", 3, "2025-04-28", id="a-worked-saturday-counts"),
+        pytest.param("2025-04-25", 5, "2025-05-06", id="four-days-off-from-30-april"),
+        pytest.param("2025-08-28", 3, "2025-09-04", id="national-day"),
+        pytest.param("2025-12-31", 1, "2026-01-05", id="2-january-2026-was-swapped"),
+        pytest.param("2026-01-08", 2, "2026-01-10", id="due-on-a-worked-saturday"),
+        pytest.param("2026-02-12", 3, "2026-02-24", id="lunar-new-year"),
+        pytest.param("2026-04-23", 2, "2026-04-28", id="hung-kings-day-compensated"),
+        pytest.param("2026-11-23", 1, "2026-11-25", id="24-november-off"),
+        pytest.param("2027-02-03", 3, "2027-02-15", id="lunar-new-year-2027-as-estimated"),
+    ],
+)
+def test_working_days_come_out_as_the_official_calendar_says(received_on: str, amount: int, due_on: str) -> None:
+    assert due(received_on, "09:00", amount, "working_days") == at(due_on, "17:00")
+
+
+def test_24_november_2026_can_be_switched_to_a_working_day() -> None:
+    switched = {**DAYS, date(2026, 11, 24): True}
+
+    found = calendar.due_at(at("2026-11-23"), Limit(amount=1, unit="working_days"), 0, switched)
+
+    assert found == at("2026-11-24", "17:00")
+
+
+def test_calendar_days_that_end_on_a_day_off_are_pushed_to_the_next_working_day() -> None:
+    assert due("2026-10-02", "09:00", 15, "calendar_days") == at("2026-10-19", "17:00")
+
+
+def test_calendar_days_that_end_on_a_working_day_stay() -> None:
+    assert due("2026-10-01", "09:00", 15, "calendar_days") == at("2026-10-16", "17:00")
+
+
+@pytest.mark.parametrize(
+    ("time", "due_on"),
+    [("08:00", "2026-10-02"), ("15:00", "2026-10-02"), ("15:01", "2026-10-05")],
+)
+def test_a_same_day_procedure_received_after_15_is_due_on_the_next_working_day(time: str, due_on: str) -> None:
+    assert due("2026-10-02", time, 0, "same_day") == at(due_on, "17:00")
+
+
+@pytest.mark.parametrize(
+    ("time", "amount", "expected"),
+    [
+        pytest.param("08:00", 2, at("2026-10-02", "10:00"), id="within-the-morning"),
+        pytest.param("10:00", 3, at("2026-10-02", "15:00"), id="lunch-does-not-count"),
+        pytest.param("16:00", 8, at("2026-10-05", "16:00"), id="a-day-of-work-over-a-weekend"),
+        pytest.param("19:00", 1, at("2026-10-05", "08:00"), id="received-after-hours"),
+        pytest.param("07:00", 8, at("2026-10-02", "17:00"), id="a-whole-day-ends-with-it"),
+    ],
+)
+def test_working_hours_count_only_office_hours(time: str, amount: int, expected: datetime) -> None:
+    assert due("2026-10-02", time, amount, "working_hours") == expected
+
+
+def test_mountain_communes_get_working_days_on_top() -> None:
+    plain = due("2026-10-01", "09:00", 8, "working_days")
+    mountain = due("2026-10-01", "09:00", 8, "working_days", extra_days=10)
+
+    assert plain == at("2026-10-13", "17:00")
+    assert mountain == at("2026-10-27", "17:00")
+
+
+@given(
+    st.datetimes(datetime(2024, 1, 1), datetime(2027, 6, 1)),  # noqa: DTZ001 - the offset is added below
+    st.integers(0, 60),
+    st.sampled_from(["working_hours", "working_days", "calendar_days", "same_day"]),
+)
+def test_a_due_date_is_a_working_day_and_not_before_the_receipt_day(when: datetime, amount: int, unit: str) -> None:
+    received_at = when.replace(tzinfo=VIETNAM)
+    limit = Limit.model_validate({"amount": amount, "unit": unit})
+
+    found = calendar.due_at(received_at, limit, 0, DAYS)
+
+    assert found.date() >= received_at.date()
+    assert amount == 0 or calendar.is_working_day(found.date(), DAYS)
