@@ -122,10 +122,19 @@ async def lock(transaction: AsyncConnection, *keys: str) -> None:
     )
 
 
+# SQLSTATE classes of failures that pass: connection, rolled back for another's sake, resources, shutting or starting.
+_PASSING_STATES = ("08", "40", "53", "57")
+
+
 def is_outage(error: Exception) -> bool:
     """Tell whether the database could not be reached or went away, rather than refused what it was asked."""
     if isinstance(error, DBAPIError):
-        return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
+        state = getattr(error.orig, "sqlstate", None) or ""
+        return (
+            error.connection_invalidated
+            or isinstance(error, OperationalError | InterfaceError)
+            or state.startswith(_PASSING_STATES)
+        )
     return isinstance(error, PoolTimeoutError | OSError)
 
 

@@ -56,7 +56,7 @@ def _events(draw: st.DrawFn) -> list[builders.Json]:
         kind = draw(st.sampled_from(["received", "received", "forwarded", "paid", "resolved", "returned", "withdrawn"]))
         match kind:
             case "received":
-                told = {
+                told: dict[str, Any] = {
                     "receiving_unit": draw(st.sampled_from([builders.UNIT, builders.OTHER_UNIT])),
                     "channel": draw(st.sampled_from(["counter", "online", "postal"])),
                     "due_at": draw(st.sampled_from([None, _at(2, 17), _at(3, 17)])),

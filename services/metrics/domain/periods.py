@@ -7,7 +7,8 @@ from datetime import date
 
 _QUARTER_MONTHS, _HALF_MONTHS, _YEAR_MONTHS = 3, 6, 12
 _NAMED = re.compile(
-    r"(?P<year>\d{4})(?:-(?:H(?P<half>[12])|Q(?P<quarter>[1-4])|(?P<month>\d{2})(?:-(?P<day>\d{2}))?))?"
+    r"(?P<year>\d{4})(?:-(?:H(?P<half>[12])|Q(?P<quarter>[1-4])|(?P<month>\d{2})(?:-(?P<day>\d{2}))?))?",
+    re.ASCII,
 )
 
 

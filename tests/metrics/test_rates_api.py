@@ -1,0 +1,320 @@
+"""Rates are read back exactly as the events make them, for any period, and never before what was just written."""
+
+import itertools
+import time
+from typing import Any
+
+import httpx
+
+from tests.builders import FORMER_UNIT, OTHER_UNIT, UNIT, Json, paid, received, resolved, withdrawn
+from tests.running import System
+
+
+def _post(client: httpx.Client, *events: Json) -> str:
+    answer = client.post("/v1/events", json=list(events)).raise_for_status().json()
+    assert answer["accepted"] == len(events), answer
+    return str(answer["position"])
+
+
+def _rates(client: httpx.Client, position: str, **params: Any) -> dict[str, Any]:  # noqa: ANN401 - query parameters
+    """Return the rates of October 2026 as of `position`, or of what else `params` ask for."""
+    asked = {"period": "2026-10", "min_position": position, **params}
+    answer: dict[str, Any] = client.get("/v1/rates", params=asked).raise_for_status().json()
+    return answer
+
+
+def _counts(answer: dict[str, Any], unit: str) -> dict[str, int]:
+    (row,) = (row for row in answer["rows"] if row["unit"]["code"] == unit)
+    counts: dict[str, int] = row["counts"]
+    return counts
+
+
+def test_the_first_read_after_a_write_sees_it(system: System) -> None:
+    with system.client() as client:
+        for number in range(10):
+            position = _post(client, received(f"H37-{number}"))
+            answer = _rates(client, position)
+
+            assert answer["total"]["counts"]["received"] == number + 1
+            assert int(answer["position"]) >= int(position)
+
+
+def test_every_count_of_a_unit_is_where_its_dossiers_put_it(system: System) -> None:
+    before, late = "2026-09-30T09:00:00+07:00", "2026-10-06T09:00:00+07:00"
+    events = [
+        received("H37-early", due_at="2026-10-06T17:00:00+07:00"),
+        resolved("H37-early"),
+        received("H37-on-the-day", channel="counter"),
+        resolved("H37-on-the-day", at="2026-10-05T23:59:59+07:00"),
+        received("H37-late", channel="postal"),
+        paid("H37-late", method="cash", platform=None),
+        resolved("H37-late", at=late),
+        received("H37-paid"),
+        paid("H37-paid"),
+        resolved("H37-paid"),
+        received("H37-withdrawn"),
+        withdrawn("H37-withdrawn"),
+        received("H37-pending"),
+        received("H37-carried", at=before),
+    ]
+
+    with system.client() as client:
+        answer = _rates(client, _post(client, *events))
+
+    counts = _counts(answer, UNIT)
+    assert counts == {
+        "received": 6,
+        "received_counter": 1,
+        "received_online": 4,
+        "received_postal": 1,
+        "carried_over": 1,
+        "resolved": 4,
+        "resolved_early": 1,
+        "resolved_on_time": 2,
+        "resolved_late": 1,
+        "resolved_without_due": 0,
+        "withdrawn": 1,
+        "pending": 2,
+        "fee_due": 6,
+        "paid_online": 1,
+        "full_online": 1,
+    }
+    assert counts["received"] + counts["carried_over"] == counts["resolved"] + counts["withdrawn"] + counts["pending"]
+
+
+def test_totals_are_the_sums_of_the_rows_and_percentages_come_from_them(system: System) -> None:
+    events = [
+        received("H37-1"),
+        resolved("H37-1"),
+        received("H37-2"),
+        resolved("H37-2", at="2026-10-06T09:00:00+07:00"),
+    ]
+    others = [received("H37-3", receiving_unit=OTHER_UNIT), resolved("H37-3")]
+
+    with system.client() as client:
+        position = _post(client, *events, *others)
+        answer = _rates(client, position)
+        alone = _rates(client, position, by="none")
+
+    total = answer["total"]
+    for name in total["counts"]:
+        assert total["counts"][name] == sum(row["counts"][name] for row in answer["rows"])
+    for name, rate in total["rates"].items():
+        for part in ("numerator", "denominator"):
+            assert rate[part] == sum(row["rates"][name][part] for row in answer["rows"])
+    # One of two and one of one are two of three, and not the mean of 50 and 100.
+    assert total["rates"]["on_time_of_resolved"]["percent"] == 66.67
+    assert (alone["total"], alone["rows"]) == (total, [])
+
+
+def test_nothing_to_divide_by_is_neither_zero_nor_a_hundred_percent(system: System) -> None:
+    with system.client() as client:
+        answer = _rates(client, _post(client, received("H37-1")))
+
+    for figures in (answer["total"], *answer["rows"]):
+        for rate in figures["rates"].values():
+            if rate["denominator"] == 0:
+                assert (rate["numerator"], rate["percent"], rate["met"]) == (0, None, None)
+    assert answer["total"]["rates"]["on_time_of_resolved"]["denominator"] == 0
+
+
+def test_a_target_is_judged_by_the_exact_share(system: System) -> None:
+    dossiers = [(received(f"H37-{number}"), resolved(f"H37-{number}")) for number in range(99)]
+    late = (received("H37-late"), resolved("H37-late", at="2026-10-06T09:00:00+07:00"))
+
+    with system.client() as client:
+        position = _post(client, *itertools.chain(*dossiers, late))
+        at_target = _rates(client, position)["total"]["rates"]["on_time_of_resolved"]
+        position = _post(client, received("H37-more"), resolved("H37-more"))
+        above_target = _rates(client, position)["total"]["rates"]["on_time_of_resolved"]
+
+    # The plan asks for more than 99 %.
+    assert (at_target["percent"], at_target["target"], at_target["met"]) == (99.0, 99.0, False)
+    assert (above_target["percent"], above_target["met"]) == (99.01, True)
+
+
+def test_every_way_to_write_a_period_is_understood(system: System) -> None:
+    spans = {
+        "2026": ("2026-01-01", "2026-12-31", 1),
+        "2026-H2": ("2026-07-01", "2026-12-31", 1),
+        "2026-Q3": ("2026-07-01", "2026-09-30", 0),
+        "2026-Q4": ("2026-10-01", "2026-12-31", 1),
+        "2026-10": ("2026-10-01", "2026-10-31", 1),
+        "2026-10-05": ("2026-10-05", "2026-10-05", 1),
+        "2026-10-06": ("2026-10-06", "2026-10-06", 0),
+        "2026-10-01..2026-10-05": ("2026-10-01", "2026-10-05", 1),
+        "2024-02": ("2024-02-01", "2024-02-29", 0),
+    }
+
+    with system.client() as client:
+        position = _post(client, received("H37-1"))
+        answers = {label: _rates(client, position, period=label, by="none") for label in spans}
+
+    assert {
+        label: (answer["period"]["from"], answer["period"]["to"], answer["total"]["counts"]["received"])
+        for label, answer in answers.items()
+    } == spans
+    assert [answer["period"]["label"] for answer in answers.values()] == list(spans)
+
+
+def test_what_asks_for_nothing_that_exists_is_a_problem(system: System) -> None:
+    periods = [
+        "",
+        "26",
+        "2026-13",
+        "2026-Q5",
+        "2026-H0",
+        "2026-02-30",
+        "2026-10-05..2026-10-01",
+        "2026-W40",
+        "0000",
+        "x",
+    ]
+    others = ["by=colour", "role=owner", "kind=province", "boundaries=future", "min_position=x", "min_position=-1"]
+
+    with system.client() as client:
+        of_periods = {period: client.get("/v1/rates", params={"period": period}) for period in periods}
+        of_others = {query: client.get(f"/v1/rates?period=2026-10&{query}") for query in others}
+        missing = client.get("/v1/rates")
+
+    assert {period: answer.status_code for period, answer in of_periods.items()} == dict.fromkeys(periods, 422)
+    assert {answer.json()["code"] for answer in of_periods.values()} == {"invalid_period"}
+    assert {query: answer.status_code for query, answer in of_others.items()} == dict.fromkeys(others, 422)
+    assert (missing.status_code, missing.json()["errors"][0]["parameter"]) == (422, "period")
+
+
+def test_an_answer_that_would_be_the_same_is_not_sent_again_until_something_changes(system: System) -> None:
+    params = {"period": "2026-10"}
+
+    with system.client() as client:
+        first = _post(client, received("H37-1"))
+        read = client.get("/v1/rates", params={**params, "min_position": first})
+        known = {"If-None-Match": read.headers["etag"]}
+        unchanged = client.get("/v1/rates", params=params, headers=known)
+        other_question = client.get("/v1/rates", params={**params, "role": "receiving"}, headers=known)
+        second = _post(client, received("H37-2"))
+        changed = client.get("/v1/rates", params={**params, "min_position": second}, headers=known)
+
+    assert (unchanged.status_code, unchanged.content) == (304, b"")
+    assert unchanged.headers["etag"] == read.headers["etag"]
+    assert unchanged.headers["motcua-position"] == first
+    assert other_question.status_code == 200
+    assert changed.status_code == 200
+    assert changed.headers["etag"] != read.headers["etag"]
+    assert changed.headers["cache-control"] == "private, no-cache"
+
+
+def test_a_position_that_is_not_counted_in_time_is_a_problem_that_asks_to_come_back(system: System) -> None:
+    with system.client() as client:
+        began = time.monotonic()
+        answer = client.get("/v1/rates", params={"period": "2026-10", "min_position": "999999999"})
+        lasted = time.monotonic() - began
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "not_counted_yet")
+    assert answer.headers["retry-after"] == "1"
+    assert 9 < lasted < 15
+
+
+def test_the_role_decides_which_unit_a_dossier_counts_for(system: System) -> None:
+    with system.client() as client:
+        position = _post(client, received("H37-1", resolving_unit=OTHER_UNIT))
+        by_role = {role: _rates(client, position, role=role) for role in ("resolving", "receiving")}
+
+    assert [_counts(by_role["resolving"], unit)["received"] for unit in (UNIT, OTHER_UNIT)] == [0, 1]
+    assert [_counts(by_role["receiving"], unit)["received"] for unit in (UNIT, OTHER_UNIT)] == [1, 0]
+
+
+def test_units_and_their_kinds_can_be_asked_for(system: System) -> None:
+    events = [
+        received("H37-1"),
+        received("H37-2", receiving_unit=OTHER_UNIT),
+        received("H37-3", receiving_unit="LS-STP"),
+    ]
+
+    with system.client() as client:
+        position = _post(client, *events)
+        two = _rates(client, position, unit=[UNIT, OTHER_UNIT])
+        departments = _rates(client, position, kind="department")
+        communes = _rates(client, position, kind="commune")
+
+    assert [row["unit"]["code"] for row in two["rows"]] == [UNIT, OTHER_UNIT]
+    assert two["total"]["counts"]["received"] == 2
+    assert {row["unit"]["kind"] for row in departments["rows"]} == {"department"}
+    assert (departments["total"]["counts"]["received"], communes["total"]["counts"]["received"]) == (1, 2)
+    assert (len(communes["rows"]), len(departments["rows"])) == (65, 14)
+
+
+def test_a_former_units_dossiers_count_for_its_successor_or_for_itself_as_asked(system: System) -> None:
+    before = "2025-06-02T09:00:00+07:00"
+    events = [
+        received("H37-1", at=before, receiving_unit=FORMER_UNIT),
+        received("H37-2", at=before, receiving_unit=UNIT),
+        received("H37-3"),
+    ]
+
+    with system.client() as client:
+        position = _post(client, *events)
+        current = _rates(client, position, period="2025-01-01..2026-12-31")
+        historical = _rates(client, position, period="2025-01-01..2026-12-31", boundaries="historical")
+
+    assert _counts(current, UNIT)["received"] == 3
+    assert [
+        (row["unit"]["code"], row["unit"]["name"], row["unit"]["valid_to"])
+        for row in historical["rows"]
+        if row["counts"]["received"] == 1
+    ] == [
+        (UNIT, "Phường Vĩnh Trại", "2025-06-30"),
+        (UNIT, "Phường Đông Kinh", None),
+        (FORMER_UNIT, "Phường Đông Kinh", "2025-06-30"),
+    ]
+    assert current["total"] == historical["total"]
+
+
+def test_a_correction_moves_a_dossier_and_leaves_nothing_behind(system: System) -> None:
+    late = resolved("H37-1", at="2026-10-06T09:00:00+07:00", event_id="late")
+    in_time = resolved("H37-1", at="2026-10-05T09:00:00+07:00", event_id="in-time")
+
+    with system.client() as client:
+        before = _rates(client, _post(client, received("H37-1"), late))["total"]["counts"]
+        # An outcome that is told later but happened earlier is the one that stands.
+        after = _rates(client, _post(client, in_time))["total"]["counts"]
+
+    assert (before["resolved"], before["resolved_late"], before["resolved_on_time"]) == (1, 1, 0)
+    assert (after["resolved"], after["resolved_late"], after["resolved_on_time"]) == (1, 0, 1)
+
+
+def test_a_unit_put_just_now_is_counted_with_its_first_event(system: System) -> None:
+    unit = {"code": "99999", "name": "Xã Mới", "kind": "commune", "valid_from": "2026-10-01"}
+
+    with system.client() as client:
+        client.put("/v1/units", json=[unit]).raise_for_status()
+        answer = _rates(client, _post(client, received("H37-1", receiving_unit="99999")))
+
+    assert _counts(answer, "99999")["received"] == 1
+
+
+def test_gia_lais_january_2025_comes_out_as_published(system: System) -> None:
+    """13,794 early, 134 on the day and 651 late are 13,928 of 14,579: 95.53 %."""
+    ends = ["2025-01-14T16:00:00+07:00"] * 13_794 + ["2025-01-15T16:00:00+07:00"] * 134
+    ends += ["2025-01-16T16:00:00+07:00"] * 651
+    received_at, due_at = "2025-01-10T08:00:00+07:00", "2025-01-15T17:00:00+07:00"
+    events = [
+        event
+        for number, ended_at in enumerate(ends)
+        for event in (
+            received(f"H21-{number}", at=received_at, due_at=due_at, receiving_unit=FORMER_UNIT),
+            resolved(f"H21-{number}", at=ended_at),
+        )
+    ]
+
+    position = "0"
+    with system.client() as client:
+        for start in range(0, len(events), 5_000):
+            position = _post(client, *events[start : start + 5_000])
+        answer = _rates(client, position, period="2025-01", boundaries="historical")
+
+    counts, rate = _counts(answer, FORMER_UNIT), answer["total"]["rates"]["on_time_of_resolved"]
+    assert position == "29158"
+    assert [counts[name] for name in ("resolved_early", "resolved_on_time", "resolved_late")] == [13_794, 134, 651]
+    assert [counts[name] for name in ("received", "resolved", "pending")] == [14_579, 14_579, 0]
+    assert (rate["numerator"], rate["denominator"], rate["percent"], rate["met"]) == (13_928, 14_579, 95.53, False)
