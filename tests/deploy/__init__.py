@@ -1,0 +1,1 @@
+"""What is deployed is tested as it is deployed."""
