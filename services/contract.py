@@ -6,7 +6,7 @@ year), money is whole VND. Everything is frozen, and unknown fields are refused:
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -17,6 +17,7 @@ from pydantic import (
     PlainSerializer,
     StringConstraints,
     TypeAdapter,
+    model_validator,
 )
 
 VIETNAM = timezone(timedelta(hours=7), "Asia/Ho_Chi_Minh")
@@ -261,7 +262,21 @@ STANDING: TypeAdapter[Standing] = TypeAdapter(Standing)
 # --- Reference data ---------------------------------------------------------------------------------------------------
 
 
-class Unit(Frozen):
+class Version(Frozen):
+    """Something in force from `valid_from` through `valid_to`, or until further notice."""
+
+    valid_from: date
+    valid_to: date | None = None
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.valid_to is not None and self.valid_to < self.valid_from:
+            msg = "valid_to lies before valid_from"
+            raise ValueError(msg)
+        return self
+
+
+class Unit(Version):
     """A commune, department or province in one of its versions, in force from `valid_from` through `valid_to`.
 
     `predecessors` are codes as they stood on the day before `valid_from`, `successors` as they stand on the day after
@@ -274,8 +289,6 @@ class Unit(Frozen):
     name: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
     kind: UnitKind
     class_: Literal["mountain", "other"] = Field(default="other", alias="class")
-    valid_from: date
-    valid_to: date | None = None
     predecessors: tuple[Code, ...] = ()
     successors: tuple[Code, ...] = ()
 
@@ -294,7 +307,7 @@ class Limit(Frozen):
     unit: Literal["working_hours", "working_days", "calendar_days", "same_day"]
 
 
-class Procedure(Frozen):
+class Procedure(Version):
     """*Thủ tục hành chính* in one of its versions; `official` is false for demonstration entries."""
 
     code: Code
@@ -305,8 +318,6 @@ class Procedure(Frozen):
     mountain_extra_days: Annotated[int, Field(ge=0, le=365)] = 0
     fee_required: bool
     online_level: OnlineLevel
-    valid_from: date
-    valid_to: date | None = None
     official: bool = False
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -32,10 +33,27 @@ _DEFAULT_DATA = embedded.default_data_folder(os.environ)
 Data = Annotated[Path, typer.Option(help="Folder of the data and of PostgreSQL.")]
 Url = Annotated[str | None, typer.Option(envvar="MOTCUA_URL", help="The gateway; default: what `motcua up` runs.")]
 Key = Annotated[str | None, typer.Option(envvar="MOTCUA_API_KEY", help="An API key; default: the operator's.")]
+
+
+def _two_digits(code: str) -> str:
+    if re.fullmatch("[0-9]{2}", code) is None:
+        raise typer.BadParameter(f"{code} is no code of a province; it has two digits, like {demo.PROVINCE}")
+    return code
+
+
+def _postgresql(url: str | None) -> str | None:
+    if url is not None and not url.startswith("postgres"):
+        raise typer.BadParameter("the database URL must begin with postgresql://")
+    return url
+
+
 Database = Annotated[
-    str | None, typer.Option(envvar="MOTCUA_DATABASE_URL", help="PostgreSQL; default: the one of `motcua up`.")
+    str | None,
+    typer.Option(
+        envvar="MOTCUA_DATABASE_URL", help="PostgreSQL; default: the one of `motcua up`.", callback=_postgresql
+    ),
 ]
-Province = Annotated[str, typer.Option(help="Code of the province.")]
+Province = Annotated[str, typer.Option(help="Code of the province.", callback=_two_digits)]
 Share = Annotated[float, typer.Option(min=0, max=1)]
 
 
@@ -79,6 +97,8 @@ def simulate(  # noqa: PLR0913 - one argument an option
     The shares (0 to 1) put faults in: events sent twice, dossiers sent in the wrong order, counters that were offline
     and send everything three days late, counters whose clock is wrong.
     """
+    if province not in reference.PROVINCES:
+        raise typer.BadParameter(f"the units of {province} are not known; choose from {', '.join(reference.PROVINCES)}")
     scenario = Scenario(
         seed=seed,
         province=province,
@@ -101,7 +121,12 @@ def simulate(  # noqa: PLR0913 - one argument an option
 
 @app.command()
 def send(
-    file: Annotated[Path, typer.Argument(help="NDJSON, one event a line; - reads standard input.")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="NDJSON, one event a line; - reads standard input.", exists=True, dir_okay=False, allow_dash=True
+        ),
+    ],
     url: Url = None,
     key: Key = None,
     data: Data = _DEFAULT_DATA,
@@ -113,7 +138,7 @@ def send(
 
 @app.command()
 def rates(
-    period: Annotated[str, typer.Option(help="2026, 2026-H1, 2026-Q4, 2026-10, 2026-10-05 or two days joined by ...")],
+    period: Annotated[str, typer.Option(help="2026, 2026-H1, 2026-Q4, 2026-10, 2026-10-05 or 2026-10-01..2026-10-20")],
     kind: Annotated[str | None, typer.Option(help="commune or department.")] = None,
     url: Url = None,
     key: Key = None,
@@ -123,7 +148,7 @@ def rates(
     with posting.client(*_access(url, key, data)) as gateway:
         answer = gateway.get("/v1/rates", params={"period": period, **({"kind": kind} if kind else {})})
     if answer.is_error:
-        raise posting.NotPosted(answer.text)
+        raise posting.NotPosted(answer.json().get("detail", answer.text))
     table.show(answer.json())
 
 
@@ -148,7 +173,7 @@ def client_add(  # noqa: PLR0913 - one argument an option
     database_url: Database = None,
     data: Data = _DEFAULT_DATA,
 ) -> None:
-    """Add a client, or another key for it, and print the key; it is shown this once."""
+    """Add a client and print its key; it is shown this once."""
     unknown = set(scopes.split(",")) - set(SCOPES)
     if unknown:
         raise typer.BadParameter(f"{', '.join(sorted(unknown))}: choose from {', '.join(SCOPES)}")
@@ -163,21 +188,36 @@ def client_add(  # noqa: PLR0913 - one argument an option
     typer.echo(asyncio.run(added))
 
 
+@client_app.command("key")
+def client_key(
+    name: str, province: Province = demo.PROVINCE, database_url: Database = None, data: Data = _DEFAULT_DATA
+) -> None:
+    """Print one more key of a client, which may do what the client may."""
+    typer.echo(asyncio.run(clients.add_key(_database(database_url, data), name, province)))
+
+
 @client_app.command("list")
 def client_list(database_url: Database = None, data: Data = _DEFAULT_DATA) -> None:
     """List the clients with what each may do."""
-    for client in asyncio.run(clients.listed(_database(database_url, data))):
+    for client, keys in asyncio.run(clients.listed(_database(database_url, data))):
         grant = client.grant
         units = "all units" if grant.units is None else ",".join(sorted(grant.units))
-        typer.echo(f"{grant.province} {grant.client}: {units}; {','.join(sorted(client.scopes))}")
+        sources = "any source" if grant.sources is None else ",".join(sorted(grant.sources))
+        scopes = ",".join(sorted(client.scopes))
+        typer.echo(f"{grant.province} {grant.client}: {keys} working keys; {units}; {sources}; {scopes}")
 
 
 @client_app.command("revoke")
 def client_revoke(
-    name: str, province: Province = demo.PROVINCE, database_url: Database = None, data: Data = _DEFAULT_DATA
+    name: str,
+    only: Annotated[str | None, typer.Option(help="Revoke this key alone.")] = None,
+    province: Province = demo.PROVINCE,
+    database_url: Database = None,
+    data: Data = _DEFAULT_DATA,
 ) -> None:
-    """Revoke all keys of a client; they stop working within five seconds."""
-    typer.echo(f"{asyncio.run(clients.revoke(_database(database_url, data), name, province))} keys revoked")
+    """Revoke all keys of a client, or one; they stop working within five seconds."""
+    revoked = asyncio.run(clients.revoke(_database(database_url, data), name, province, only))
+    typer.echo(f"Working keys revoked: {revoked}")
 
 
 def _day(text: str, option: str) -> date:
@@ -221,6 +261,7 @@ def main() -> None:
         embedded.NoPostgres,
         processes.NotStarted,
         running.NotRunning,
+        clients.NotDone,
         posting.NotPosted,
     ) as error:
         sys.stderr.write(f"motcua: {error}\n")

@@ -37,7 +37,7 @@ def of_rates(answer: Mapping[str, Any]) -> Table:
     for row in answer["rows"]:
         table.add_row(row["unit"]["code"], row["unit"]["name"], *_cells(row))
     table.add_section()
-    table.add_row("", "Toàn tỉnh", *_cells(answer["total"]), style="bold")
+    table.add_row("", "Tổng cộng", *_cells(answer["total"]), style="bold")
     return table
 
 

@@ -155,10 +155,16 @@ def _running(options: Options, server: embedded.Server, services: list[Service])
 
 def _operator_key(database_url: str, file: Path) -> str:
     """Return the key that this data folder's operator has had since its first start."""
-    if file.exists():
-        return file.read_text().strip()
-    added = clients.add(database_url, "operator", province=demo.PROVINCE, units=None, sources=None, scopes=SCOPES)
-    key = asyncio.run(added)
+    kept = file.read_text().strip() if file.exists() else ""
+    # After a restore from elsewhere the file and the database may not know each other.
+    if kept and asyncio.run(clients.works(database_url, kept)):
+        return kept
+    try:
+        added = clients.add(database_url, "operator", province=demo.PROVINCE, units=None, sources=None, scopes=SCOPES)
+        key = asyncio.run(added)
+    except clients.NotDone:
+        key = asyncio.run(clients.add_key(database_url, "operator", demo.PROVINCE))
+    file.unlink(missing_ok=True)
     with os.fdopen(os.open(file, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600), "w") as opened:
         opened.write(key)
     return key

@@ -9,6 +9,8 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from services.dossier import api
+from services.dossier.api import documents
+from services.dossier.catalogues import Catalogues
 from services.dossier.intake import Intake
 from services.dossier.settings import DossierSettings
 from services.dossier.state import State
@@ -22,8 +24,16 @@ def application(configuration: DossierSettings) -> FastAPI:
         configuration.database_url, application="dossier", connections=configuration.database_connections
     )
     recorded = Bell()
-    intake = Intake(database, queued_events=configuration.queued_events, recorded=recorded)
-    state = State(database, intake, recorded, asyncio.Semaphore(configuration.long_polls), configuration.internal_key)
+    catalogues = Catalogues()
+    intake = Intake(database, catalogues=catalogues, queued_events=configuration.queued_events, recorded=recorded)
+    state = State(
+        database,
+        catalogues,
+        intake,
+        recorded,
+        asyncio.Semaphore(configuration.long_polls),
+        configuration.internal_key,
+    )
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -34,17 +44,9 @@ def application(configuration: DossierSettings) -> FastAPI:
     app = FastAPI(title="motcua dossier", version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.include_router(api.router(state))
     problems.install(app, api.PROBLEMS)
-    observe.install(app, service="dossier", ready=lambda: _ready(state))
+    observe.install(app, service="dossier", database=database)
     _describe(app)
     return app
-
-
-async def _ready(state: State) -> str | None:
-    try:
-        await db.answers(state.database)
-    except Exception:  # noqa: BLE001 - whatever is wrong, the answer is the same: not ready
-        return "the database does not answer"
-    return None
 
 
 def _describe(app: FastAPI) -> None:
@@ -53,7 +55,7 @@ def _describe(app: FastAPI) -> None:
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
             document = get_openapi(title=app.title, version=app.version, routes=app.routes)
-            document.setdefault("components", {}).setdefault("schemas", {}).update(api.schemas())
+            document.setdefault("components", {}).setdefault("schemas", {}).update(documents.schemas())
             app.openapi_schema = document
         return app.openapi_schema
 

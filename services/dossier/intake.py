@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.contract import AnyEvent, Forwarded, Grant, Received, vietnamese_day
 from services.dossier import store
+from services.dossier.catalogues import Catalogues
 from services.dossier.domain import lifecycle
 from services.dossier.domain.catalogue import Catalogue
 from services.dossier.domain.lifecycle import Occurrence
@@ -73,7 +74,7 @@ class _Submission:
 class Intake:
     """Takes requests one by one and records them together."""
 
-    def __init__(self, database: AsyncEngine, *, queued_events: int, recorded: Bell) -> None:
+    def __init__(self, database: AsyncEngine, *, catalogues: Catalogues, queued_events: int, recorded: Bell) -> None:
         """Record into `database`; ring `recorded` after each commit; hold at most `queued_events` in memory."""
         self._database = database
         self._limit = queued_events
@@ -82,7 +83,7 @@ class Intake:
         self._queued = 0
         self._filled = asyncio.Event()
         self._closing = False
-        self._catalogues: dict[str, tuple[int, Catalogue]] = {}
+        self._catalogues = catalogues
 
     async def submit(self, grant: Grant, candidates: Sequence[Candidate]) -> Answer:
         """Record the candidates and return once they are on disk.
@@ -102,7 +103,11 @@ class Intake:
         """Return what `submit` would answer now, and record nothing."""
         async with self._database.connect() as transaction:
             known = await self._known(transaction, grant.province, [candidates])
-            return _judge(grant, candidates, known, clock.now())
+            newest = known.position
+            answer = _judge(grant, candidates, known, clock.now())
+        # Positions that were not drawn are not told: what exists is counted at the newest there is.
+        results = [replace(r, position=newest) if r.status == "accepted" else r for r in answer.results]
+        return Answer(newest, results)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -180,18 +185,10 @@ class Intake:
     ) -> "_Known":
         events = [candidate.event for request in requests for candidate in request if candidate.event is not None]
         head = await store.head(transaction, province)
-        catalogue = await self._catalogue(transaction, province, head.reference_version)
+        catalogue = await self._catalogues.of(transaction, province, head.reference_version)
         recorded = await store.recorded_before(transaction, province, {(event.source, event.id) for event in events})
         histories = await store.histories(transaction, province, {event.subject for event in events})
         return _Known(catalogue, dict(recorded), histories, [], set(), head.position)
-
-    async def _catalogue(self, transaction: AsyncConnection, province: str, version: int) -> Catalogue:
-        """Return the reference data of `version`, read anew only after a change."""
-        cached = self._catalogues.get(province)
-        if cached is None or cached[0] != version:
-            cached = version, await store.load_catalogue(transaction, province)
-            self._catalogues[province] = cached
-        return cached[1]
 
 
 @dataclass(slots=True)
@@ -199,7 +196,7 @@ class _Known:
     """What a transaction knows of the log, kept up to date while it judges one item after another."""
 
     catalogue: Catalogue
-    recorded: dict[tuple[str, str], tuple[int, bytes]]
+    recorded: dict[tuple[str, str], store.Before]
     histories: dict[str, list[Occurrence]]
     fresh: list[store.Recorded]
     touched: set[str]
@@ -225,7 +222,7 @@ def _judge_one(grant: Grant, candidate: Candidate, known: _Known, now: datetime)
         return Result(0, event.id, "rejected", errors=(forbidden,))
     before = known.recorded.get((event.source, event.id))
     if before is not None:
-        return _repeated(event, candidate.fingerprint, *before)
+        return _repeated(grant, event, candidate.fingerprint, before)
     errors = _unknown_units(event, known.catalogue)
     if len(history) >= EVENTS_PER_DOSSIER:
         detail = f"a dossier holds at most {EVENTS_PER_DOSSIER} events"
@@ -237,25 +234,30 @@ def _judge_one(grant: Grant, candidate: Candidate, known: _Known, now: datetime)
     known.fresh.append(
         store.Recorded(grant.province, occurrence, event.type, event.subject, candidate.fingerprint, grant.client)
     )
-    known.recorded[event.source, event.id] = known.position, candidate.fingerprint
+    known.recorded[event.source, event.id] = store.Before(known.position, candidate.fingerprint, grant.client)
     known.histories.setdefault(event.subject, []).append(occurrence)
     known.touched.add(event.subject)
     return Result(0, event.id, "accepted", known.position)
 
 
-def _repeated(event: AnyEvent, fingerprint: bytes, position: int, recorded: bytes) -> Result:
+def _repeated(grant: Grant, event: AnyEvent, fingerprint: bytes, before: store.Before) -> Result:
     """Return what an event answers whose source and id are in the log: a duplicate, or a conflict of contents."""
-    if fingerprint == recorded:
-        return Result(0, event.id, "duplicate", position)
-    detail = f"recorded with fingerprint {recorded.hex()}, now {fingerprint.hex()}"
+    if fingerprint == before.fingerprint:
+        return Result(0, event.id, "duplicate", before.position)
+    if grant.units is not None and before.client != grant.client:
+        # Another client's event may be about a dossier that this one may not know of, not even by its hash.
+        errors = (item_error("conflict", "/id", "another client recorded other content under this source and id"),)
+        return Result(0, event.id, "conflict", errors=errors)
+    detail = f"recorded with fingerprint {before.fingerprint.hex()}, now {fingerprint.hex()}"
     errors = (item_error("conflict", "/id", detail),)
-    return Result(0, event.id, "conflict", errors=errors, fingerprints=(recorded.hex(), fingerprint.hex()))
+    fingerprints = before.fingerprint.hex(), fingerprint.hex()
+    return Result(0, event.id, "conflict", errors=errors, fingerprints=fingerprints)
 
 
 def _forbidden(grant: Grant, event: AnyEvent, history: Sequence[Occurrence]) -> ItemError | None:
     """Return why the event is not the client's to send, or None.
 
-    Before its receipt a dossier belongs to nobody yet: an outcome that arrives first is kept for it.
+    Before its receipt a dossier belongs to nobody yet: whatever arrives first is kept for it.
     """
     if grant.sources is not None and event.source not in grant.sources:
         return item_error("source_forbidden", "/source", f"the client may not send as {event.source}")
@@ -263,8 +265,9 @@ def _forbidden(grant: Grant, event: AnyEvent, history: Sequence[Occurrence]) -> 
         return None
     if isinstance(event.data, Received) and event.data.receiving_unit not in grant.units:
         return item_error("unit_forbidden", "/data/receiving_unit", "the unit is not the client's")
-    named = lifecycle.units_named(occurrence.data for occurrence in history)
-    if named and grant.units.isdisjoint(named):
+    if not any(isinstance(occurrence.data, Received) for occurrence in history):
+        return None
+    if grant.units.isdisjoint(lifecycle.units_named(occurrence.data for occurrence in history)):
         return item_error("unit_forbidden", "/subject", "the dossier belongs to no unit of the client")
     return None
 

@@ -5,15 +5,17 @@ from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from services.dossier.catalogues import Catalogues
 from services.dossier.intake import Intake
 from services.kit.bell import Bell
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The database, the writer, the bell it rings after each commit, and the seats for those who wait for it."""
+    """The database, what is known of it, the writer, the bell it rings after a commit, and the seats to wait for it."""
 
     database: AsyncEngine
+    catalogues: Catalogues
     intake: Intake
     recorded: Bell
     long_polls: asyncio.Semaphore

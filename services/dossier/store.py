@@ -44,6 +44,15 @@ class Recorded:
 
 
 @dataclass(frozen=True, slots=True)
+class Before:
+    """What the log holds under a source and id already."""
+
+    position: int
+    fingerprint: bytes
+    client: str
+
+
+@dataclass(frozen=True, slots=True)
 class Head:
     """The newest position of a province and the version of its reference data."""
 
@@ -77,17 +86,17 @@ async def head(transaction: AsyncConnection, province: str) -> Head:
 
 async def recorded_before(
     transaction: AsyncConnection, province: str, keys: Collection[tuple[str, str]]
-) -> Mapping[tuple[str, str], tuple[int, bytes]]:
-    """Return position and fingerprint of those (source, id) that the log holds already."""
+) -> Mapping[tuple[str, str], Before]:
+    """Return what the log holds already under those of the keys (source, id) that it knows."""
     event = tables.event.c
     sought = db.unnested(tables.event, ["source", "id"]).subquery("sought")
     rows = await transaction.execute(
-        select(event.source, event.id, event.position, event.fingerprint)
+        select(event.source, event.id, event.position, event.fingerprint, event.client)
         .join(sought, (event.source == sought.c.source) & (event.id == sought.c.id))
         .where(event.province == province),
         db.arrays(keys, ["source", "id"]),
     )
-    return {(row.source, row.id): (row.position, row.fingerprint) for row in rows}
+    return {(row.source, row.id): Before(row.position, row.fingerprint, row.client) for row in rows}
 
 
 async def histories(
@@ -270,11 +279,19 @@ async def calendar_days(
     return [CalendarDay.model_validate(dict(row)) for row in (await transaction.execute(query)).mappings()]
 
 
-async def put_versions(transaction: AsyncConnection, province: str, versions: Sequence[Unit | Procedure]) -> int:
-    """Store versions of units or procedures under (code, valid_from); return how many were new or different."""
-    if not versions:
-        return 0
-    table = tables.unit if isinstance(versions[0], Unit) else tables.procedure
+async def put_units(transaction: AsyncConnection, province: str, units: Sequence[Unit]) -> int:
+    """Store versions of units under (code, valid_from); return how many were new or different."""
+    return await _put_versions(transaction, province, tables.unit, units)
+
+
+async def put_procedures(transaction: AsyncConnection, province: str, procedures: Sequence[Procedure]) -> int:
+    """Store versions of procedures under (code, valid_from); return how many were new or different."""
+    return await _put_versions(transaction, province, tables.procedure, procedures)
+
+
+async def _put_versions(
+    transaction: AsyncConnection, province: str, table: Table, versions: Sequence[Unit | Procedure]
+) -> int:
     names = ["province", "code", "valid_from", "content"]
     rows = [(province, v.code, v.valid_from, v.model_dump_json(by_alias=True)) for v in versions]
     upsert = insert(table).from_select(names, db.unnested(table, names))

@@ -3,7 +3,8 @@
 import csv
 import hashlib
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
@@ -175,7 +176,7 @@ def references(body: bytes, content_type: str, shape: type[R]) -> list[R]:
     rows: Any
     if content_type == "text/csv":
         try:
-            rows = [_READ_ROW[shape](row) for row in csv.DictReader(io.StringIO(body.decode("utf-8-sig")))]
+            rows = [_READ_ROW[shape](row) for row in _rows(body)]
         except (UnicodeDecodeError, ValueError, KeyError, AttributeError, csv.Error) as error:
             msg = f"the CSV cannot be read: {error}"
             raise InvalidReference(msg) from error
@@ -183,12 +184,37 @@ def references(body: bytes, content_type: str, shape: type[R]) -> list[R]:
         given = _json(body)
         rows = given.get("items") if isinstance(given, dict) else given
     try:
-        return TypeAdapter(list[shape]).validate_python(rows)  # type: ignore[valid-type]
+        entries: list[R] = TypeAdapter(list[shape]).validate_python(rows)  # type: ignore[valid-type]
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
         place = "/".join(str(part) for part in fault["loc"])
         msg = f"entry {place}: {fault['msg']}"
         raise InvalidReference(msg) from error
+    keys = Counter(_key(entry) for entry in entries)
+    if len(keys) < len(entries):
+        msg = f"{keys.most_common(1)[0][0]} stands there more than once"
+        raise InvalidReference(msg)
+    return entries
+
+
+def _key(entry: Unit | Procedure | CalendarDay) -> str:
+    """Return what an entry is stored under, as a person would write it."""
+    if isinstance(entry, CalendarDay):
+        return entry.on_day.isoformat()
+    return f"{entry.code} from {entry.valid_from}"
+
+
+def _rows(body: bytes) -> Iterator[dict[str, str]]:
+    """Yield the lines of a CSV by their headings.
+
+    :raises ValueError: a line has more or fewer cells than there are headings.
+    """
+    reader = csv.DictReader(io.StringIO(body.decode("utf-8-sig")), strict=True)
+    for row in reader:
+        if None in row or None in row.values():
+            msg = f"line {reader.line_num} has more or fewer cells than there are headings"
+            raise ValueError(msg)
+        yield row
 
 
 def _unit_row(row: dict[str, str]) -> dict[str, Any]:

@@ -60,7 +60,7 @@ def install(app: FastAPI, state: State) -> None:
         by_path[route.path][route.method] = route
     for path, by_method in by_path.items():
         app.router.routes.append(
-            StarletteRoute(path, observe.named(path, _passed_on(state, by_method)), methods=list(by_method))
+            StarletteRoute(_any_code(path), observe.named(path, _passed_on(state, by_method)), methods=list(by_method))
         )
     app.router.routes.append(StarletteRoute("/openapi.json", _document(state)))
     app.router.routes.append(StarletteRoute("/docs", _docs))
@@ -69,13 +69,18 @@ def install(app: FastAPI, state: State) -> None:
     app.mount("/static", StaticFiles(packages=[("fastapi_offline", "static")]), name="static")
 
 
+def _any_code(path: str) -> str:
+    """Let a code in the path hold anything, even a slash: it is the sender's, and opaque."""
+    return path.replace("{code}", "{code:path}")
+
+
 def _passed_on(state: State, by_method: Mapping[str, Route]) -> Endpoint:
     async def endpoint(request: Request) -> Response:
         # HEAD asks for what GET would answer; the server leaves the body out.
         method = "GET" if request.method == "HEAD" else request.method
         route = by_method[method]
         client = await state.keyring.client(request.headers.get("authorization"), route.scope)
-        state.limits.spend(client.grant.client)
+        state.limits.spend(client.grant.province, client.grant.client)
         size = _announced_size(request)
         with state.limits.request(), state.limits.memory(size):
             body = await _body(request) if size else b""

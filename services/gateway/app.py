@@ -43,16 +43,8 @@ def application(configuration: GatewaySettings) -> FastAPI:
     app = FastAPI(title="motcua", version="1", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     api.install(app, state)
     problems.install(app, api.PROBLEMS)
-    observe.install(app, service="gateway", ready=lambda: _ready(state))
+    observe.install(app, service="gateway", database=database)
     return app
-
-
-async def _ready(state: State) -> str | None:
-    try:
-        await db.answers(state.database)
-    except Exception:  # noqa: BLE001 - whatever is wrong, the answer is the same: not ready
-        return "the database does not answer"
-    return None
 
 
 def main() -> None:

@@ -32,15 +32,15 @@ class Limits:
         self._requests_left = requests_at_once
         self._bytes_left = body_bytes_at_once
         # Only known clients have a bucket, so there are never more than there are clients.
-        self._buckets: dict[str, _Bucket] = {}
+        self._buckets: dict[tuple[str, str], _Bucket] = {}
 
-    def spend(self, client: str) -> None:
+    def spend(self, province: str, client: str) -> None:
         """Take one request from the client's allowance.
 
         :raises TooManyRequests: there is none left.
         """
         now, full = clock.monotonic(), self._rate * _BURST_SECONDS
-        bucket = self._buckets.setdefault(client, _Bucket(full, now))
+        bucket = self._buckets.setdefault((province, client), _Bucket(full, now))
         bucket.tokens = min(full, bucket.tokens + (now - bucket.filled_at) * self._rate)
         bucket.filled_at = now
         if bucket.tokens < 1:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from services.gateway.domain.access import ROUTES, Service
+from services.kit import problems
 
 DESCRIPTION = """
 What happens to citizens' dossiers at Vietnam's one-stop counters, and the rates counted from it.
@@ -14,11 +15,18 @@ positions are opaque. Errors are `application/problem+json` with a stable `code`
 (`detail_vi`).
 """
 
-_REFUSALS: Mapping[str, str] = {
-    "401": "No API key, or one that is not known",
-    "403": "The API key lacks the scope, or the unit or source is not the client's",
-    "429": "More requests than the client is allowed; come back after `Retry-After` seconds",
-    "503": "A service or the database does not answer; come back after `Retry-After` seconds",
+_REFUSALS = {
+    str(status): said
+    for status, said in problems.documented(
+        401,
+        403,
+        429,
+        503,
+        s401="No API key, or one that is not known",
+        s403="The API key lacks the scope, or the unit or source is not the client's",
+        s429="More requests than the client is allowed; come back after `Retry-After` seconds",
+        s503="A service or the database does not answer; come back after `Retry-After` seconds",
+    ).items()
 }
 
 
@@ -33,7 +41,7 @@ def merged(documents: Mapping[Service, Mapping[str, Any]]) -> dict[str, Any]:
             "tags": [route.path.split("/")[2]],
             "description": f"{operation.get('description', '')}\n\nScope: `{route.scope}`.".strip(),
             "security": [{"key": [route.scope]}],
-            "responses": {**operation["responses"], **{s: _problem(why) for s, why in _REFUSALS.items()}},
+            "responses": {**operation["responses"], **_REFUSALS},
         }
     for document in documents.values():
         schemas |= document.get("components", {}).get("schemas", {})
@@ -46,10 +54,6 @@ def merged(documents: Mapping[Service, Mapping[str, Any]]) -> dict[str, Any]:
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "An API key"}},
         },
     }
-
-
-def _problem(why: str) -> dict[str, Any]:
-    return {"description": why, "content": {"application/problem+json": {"schema": {"type": "object"}}}}
 
 
 def _used(paths: Mapping[str, Any], schemas: Mapping[str, Any]) -> dict[str, Any]:

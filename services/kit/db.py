@@ -135,7 +135,8 @@ def is_outage(error: Exception) -> bool:
             or isinstance(error, OperationalError | InterfaceError)
             or state.startswith(_PASSING_STATES)
         )
-    return isinstance(error, PoolTimeoutError | OSError)
+    # An OSError about a file has nothing to do with the network.
+    return isinstance(error, PoolTimeoutError) or (isinstance(error, OSError) and error.filename is None)
 
 
 async def answers(database: AsyncEngine) -> bool:

@@ -17,7 +17,10 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
+from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from services.kit import db
 
 # A series for when each counter was made would double what Prometheus stores and tell nobody anything.
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -58,11 +61,10 @@ class Observed:
             _DURATION.labels(self.service, route).observe(time.perf_counter() - began)
 
 
-def install(app: FastAPI, *, service: str, ready: Callable[[], Awaitable[str | None]]) -> None:
+def install(app: FastAPI, *, service: str, database: AsyncEngine) -> None:
     """Add `/metrics`, `/healthz` and `/readyz` to `app` and count its requests.
 
-    `ready` answers None when the process can do its work, else one sentence that says what it waits for. The event
-    `app.state.stopping` is set when the process begins to stop.
+    The process is ready when its database answers. The event `app.state.stopping` is set when it begins to stop.
     """
     app.add_middleware(Observed, service=service)
     app.state.stopping = asyncio.Event()
@@ -74,8 +76,11 @@ def install(app: FastAPI, *, service: str, ready: Callable[[], Awaitable[str | N
         return Response("ok\n", media_type="text/plain")
 
     async def readyz(_request: Request) -> Response:
-        waiting = await ready()
-        return Response(f"{waiting or 'ready'}\n", 503 if waiting else 200, media_type="text/plain")
+        try:
+            await db.answers(database)
+        except Exception:  # noqa: BLE001 - whatever is wrong, the answer is the same: not ready
+            return Response("the database does not answer\n", 503, media_type="text/plain")
+        return Response("ready\n", media_type="text/plain")
 
     for path, endpoint in (("/metrics", metrics), ("/healthz", healthz), ("/readyz", readyz)):
         app.add_route(path, named(path, endpoint), include_in_schema=False)

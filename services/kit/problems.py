@@ -36,6 +36,15 @@ _BY_STATUS: Mapping[int, Problem] = {
 }
 
 
+def documented(*statuses: int, **why: str) -> dict[int | str, dict[str, Any]]:
+    """Return what the OpenAPI document says of the problems with these statuses; `why` tells more, as `s429="…"`."""
+    content = {"application/problem+json": {"schema": {"type": "object"}}}
+    return {
+        status: {"description": why.get(f"s{status}", HTTPStatus(status).phrase), "content": content}
+        for status in statuses
+    }
+
+
 def answer(problem: Problem, detail: str, **more: Any) -> Response:  # noqa: ANN401 - members of a JSON object
     """Return the problem as a response; `more` are further members of its body."""
     body = {

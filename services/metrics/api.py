@@ -9,7 +9,7 @@ import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from services.contract import Grant
-from services.kit import clock, door
+from services.kit import clock, door, problems
 from services.kit.problems import Problem
 from services.metrics import report, store
 from services.metrics.domain import periods
@@ -37,6 +37,9 @@ PROBLEMS: Mapping[type[Exception], Problem] = {
     door.NotInternal: Problem(HTTPStatus.FORBIDDEN, "not_internal", "Dịch vụ này chỉ trả lời qua cổng."),
     periods.InvalidPeriod: Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_period", "Kỳ báo cáo không hợp lệ."),
     InvalidPosition: Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "unknown_position", "Vị trí không hợp lệ."),
+    report.UnknownUnit: Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "unknown_unit", "Không có đơn vị này trong kỳ báo cáo."
+    ),
     ForbiddenUnit: Problem(HTTPStatus.FORBIDDEN, "unit_forbidden", "Đơn vị không thuộc phạm vi của khoá truy cập."),
     NotCountedYet: Problem(
         HTTPStatus.SERVICE_UNAVAILABLE, "not_counted_yet", "Số liệu chưa được tính đến vị trí này; hãy hỏi lại.", 1
@@ -66,7 +69,16 @@ def router(state: State) -> APIRouter:
         `period` is a year, half, quarter, month, day or a range of days; `min_position` waits up to ten seconds until
         that position is counted, so that the first read after a write sees it.
         """
-        question = Question(grant.province, periods.parse(period), by, role, kind, _units(grant, unit), boundaries)
+        question = Question(
+            province=grant.province,
+            period=periods.parse(period),
+            by=by,
+            role=role,
+            kind=kind,
+            units=_units(grant, unit),
+            asked_for=None if unit is None else frozenset(unit),
+            boundaries=boundaries,
+        )
         if min_position is not None:
             await _counted_up_to(state, grant.province, _position(min_position))
         async with state.database.connect() as transaction:
@@ -126,7 +138,6 @@ _FIGURES_EXAMPLE = {
     "counts": {"received": 412, "resolved": 398, "resolved_late": 2, "carried_over": 20, "pending": 34},
     "rates": {"on_time_of_resolved": _RATE_EXAMPLE},
 }
-_PROBLEM_DOC = {"content": {"application/problem+json": {"schema": {"type": "object"}}}}
 _RATES_DOC: dict[int | str, dict[str, Any]] = {
     200: {
         "content": {
@@ -151,7 +162,7 @@ _RATES_DOC: dict[int | str, dict[str, Any]] = {
         }
     },
     304: {"description": "Nothing the answer depends on has changed since the ETag given in If-None-Match"},
-    403: {"description": "A unit that is not the client's", **_PROBLEM_DOC},
-    422: {"description": "A parameter that is not valid", **_PROBLEM_DOC},
-    503: {"description": "The position is not counted yet, or the database does not answer", **_PROBLEM_DOC},
+    **problems.documented(
+        403, 422, 503, s403="A unit that is not the client's", s503="The position is not counted yet, or an outage"
+    ),
 }

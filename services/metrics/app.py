@@ -37,20 +37,12 @@ def application(configuration: MetricsSettings) -> FastAPI:
     app = FastAPI(title="motcua metrics", version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.include_router(api.router(state))
     problems.install(app, api.PROBLEMS)
-    observe.install(app, service="metrics", ready=lambda: _ready(state))
+    observe.install(app, service="metrics", database=database)
     return app
 
 
 def _source(configuration: MetricsSettings, dossier: httpx.AsyncClient) -> Source:
     return Source(dossier, configuration.internal_key, configuration.page)
-
-
-async def _ready(state: State) -> str | None:
-    try:
-        await db.answers(state.database)
-    except Exception:  # noqa: BLE001 - whatever is wrong, the answer is the same: not ready
-        return "the database does not answer"
-    return None
 
 
 async def recount(configuration: MetricsSettings) -> list[Recount]:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -21,9 +21,16 @@ STALE_AFTER = timedelta(days=3)
 _STORED = (*MEASURES, "received_counter", "received_online", "received_postal", "carried_over")
 
 
+class UnknownUnit(Exception):
+    """A unit was asked for by a code that names none in the period."""
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked about the rates of one province; `units` None means all of them."""
+    """What is asked about the rates of one province.
+
+    `units` are those the answer may speak of, None for all; `asked_for` those that were named, which must exist.
+    """
 
     province: str
     period: Period
@@ -31,6 +38,7 @@ class Question:
     role: Role = "resolving"
     kind: Literal["commune", "department"] | None = None
     units: frozenset[str] | None = None
+    asked_for: frozenset[str] | None = None
     boundaries: Literal["current", "historical"] = "current"
 
 
@@ -59,16 +67,26 @@ async def freshness(transaction: AsyncConnection, question: Question, now: datet
 
 def etag(question: Question, at: Freshness) -> str:
     """Return a strong validator: it differs whenever the answer could."""
-    told = repr((question, sorted(question.units or ()), at, DEFINITIONS_VERSION))
+    # A set has no order of its own, so it is told sorted.
+    units = None if question.units is None else sorted(question.units)
+    told = repr((replace(question, units=None, asked_for=None), units, at, DEFINITIONS_VERSION))
     return f'"{hashlib.blake2b(told.encode(), digest_size=12).hexdigest()}"'
 
 
 async def answer(transaction: AsyncConnection, question: Question, at: Freshness) -> dict[str, Any]:
-    """Return the answer to `question` as the JSON object of the public contract."""
+    """Return the answer to `question` as the JSON object of the public contract.
+
+    :raises UnknownUnit: a unit was asked for by a code that names none in the period.
+    """
     period = question.period
     known = {(unit.code, unit.valid_from): unit for unit in await store.units(transaction, question.province)}
     counted = await store.counts(transaction, question.province, question.role, period.first, period.last)
     rows = _rows(question, known, counted)
+    if question.asked_for is not None:
+        missing = question.asked_for - {unit.code for unit, _ in rows}
+        if missing:
+            msg = f"no {question.kind or 'unit'} {', '.join(sorted(missing))} in this period"
+            raise UnknownUnit(msg)
     total = _sum(counts for _, counts in rows)
     return {
         "period": {"label": period.label, "from": period.first.isoformat(), "to": period.last.isoformat()},

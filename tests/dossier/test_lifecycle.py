@@ -250,10 +250,8 @@ def test_the_due_date_is_explained_step_by_step() -> None:
     assert [step.code for step in given_by_sender] == ["sender"]
 
 
-_instants = st.datetimes(
-    datetime(2026, 10, 1),
-    datetime(2026, 10, 3),  # noqa: DTZ001 - the offset is added below
-).map(lambda naive: naive.replace(minute=0, second=0, microsecond=0, tzinfo=at("00:00").tzinfo))
+# Few instants, so that many events share one.
+_instants = st.integers(0, 47).map(lambda hour: at("00:00") + timedelta(hours=hour))
 _data: st.SearchStrategy[Data] = st.one_of(
     st.builds(
         Received,

@@ -244,6 +244,16 @@ def test_units_and_their_kinds_can_be_asked_for(system: System) -> None:
     assert (len(communes["rows"]), len(departments["rows"])) == (65, 14)
 
 
+def test_a_unit_that_names_none_in_the_period_is_a_problem_and_not_an_empty_answer(system: System) -> None:
+    with system.client() as client:
+        answers = [
+            client.get("/v1/rates", params={"period": "2026-10", "unit": [UNIT, code]})
+            for code in ("99999", FORMER_UNIT)
+        ]
+
+    assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(422, "unknown_unit")] * 2
+
+
 def test_a_former_units_dossiers_count_for_its_successor_or_for_itself_as_asked(system: System) -> None:
     before = "2025-06-02T09:00:00+07:00"
     events = [
@@ -291,6 +301,20 @@ def test_a_unit_put_just_now_is_counted_with_its_first_event(system: System) -> 
         answer = _rates(client, _post(client, received("H37-1", receiving_unit="99999")))
 
     assert _counts(answer, "99999")["received"] == 1
+
+
+def test_a_unit_put_just_now_is_known_to_the_rates_within_seconds_though_nothing_was_recorded(system: System) -> None:
+    unit = {"code": "99999", "name": "Xã Mới", "kind": "commune", "valid_from": "2026-10-01"}
+    params = {"period": "2026-10", "unit": "99999"}
+
+    with system.client() as client:
+        client.put("/v1/units", json=[unit]).raise_for_status()
+        deadline = time.monotonic() + 5
+        while (answer := client.get("/v1/rates", params=params)).status_code != 200 and time.monotonic() < deadline:
+            time.sleep(0.1)
+
+    assert answer.status_code == 200
+    assert [row["unit"]["name"] for row in answer.json()["rows"]] == ["Xã Mới"]
 
 
 def test_gia_lais_january_2025_comes_out_as_published(system: System) -> None:

@@ -18,6 +18,7 @@ from services.contract import Grant, Standing
 from services.dossier import app as dossier
 from services.dossier import store as dossier_store
 from services.dossier import wire
+from services.dossier.catalogues import Catalogues
 from services.dossier.domain import lifecycle
 from services.dossier.intake import Intake
 from services.dossier.settings import DossierSettings
@@ -94,8 +95,8 @@ def known_url(database_url: str) -> str:
     async def load() -> None:
         database = db.engine(database_url, application="tests", connections=1)
         async with database.begin() as transaction:
-            await dossier_store.put_versions(transaction, running.PROVINCE, reference.units(running.PROVINCE))
-            await dossier_store.put_versions(transaction, running.PROVINCE, reference.procedures())
+            await dossier_store.put_units(transaction, running.PROVINCE, reference.units(running.PROVINCE))
+            await dossier_store.put_procedures(transaction, running.PROVINCE, reference.procedures())
             await dossier_store.put_calendar_days(transaction, running.PROVINCE, reference.calendar())
         await database.dispose()
 
@@ -125,7 +126,7 @@ async def _arrive(url: str, arrival: Arrival) -> tuple[list[Standing], tally.Tal
     database = db.engine(url, application="tests", connections=4)
     await _forget_everything(database)
     app = dossier.application(DossierSettings(database_url=url, internal_key=running.INTERNAL_KEY))
-    intake = Intake(database, queued_events=50_000, recorded=Bell())
+    intake = Intake(database, catalogues=Catalogues(), queued_events=50_000, recorded=Bell())
     transport = httpx.ASGITransport(app)
     async with intake.running(), httpx.AsyncClient(transport=transport, base_url="http://dossier") as client:
         for number, portion in enumerate(arrival.portions):

@@ -314,4 +314,4 @@ def test_simulated_events_are_sent_from_a_file_and_again_without_harm(data: Path
     assert again.stdout.startswith("0 accepted")
     assert total["counts"]["received"] == 40
     assert "Phường Đông Kinh" in shown.stdout
-    assert "Toàn tỉnh" in shown.stdout
+    assert "Tổng cộng" in shown.stdout

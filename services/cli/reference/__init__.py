@@ -2,7 +2,6 @@
 
 import csv
 import io
-from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
 from typing import Literal
@@ -10,6 +9,10 @@ from typing import Literal
 from pydantic import TypeAdapter
 
 from services.contract import CalendarDay, Procedure, Unit
+from services.dossier import wire
+
+PROVINCES = ("19", "20")
+"""The provinces whose units lie here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,63 +40,22 @@ def csv_text(name: str) -> str:
 
 def units(province: str) -> list[Unit]:
     """Return every version of every unit of `province`, by its two digits: "20" is Lạng Sơn, "19" is Thái Nguyên."""
-    return [
-        Unit.model_validate(
-            {
-                **row,
-                "valid_to": row["valid_to"] or None,
-                "predecessors": _listed(row["predecessors"]),
-                "successors": _listed(row["successors"]),
-            }
-        )
-        for row in _rows(f"{province}/units.csv")
-    ]
+    return wire.references(csv_text(f"{province}/units.csv").encode(), "text/csv", Unit)
 
 
 def procedures() -> list[Procedure]:
     """Return every version of every procedure."""
-    return [
-        Procedure.model_validate(
-            {
-                "code": row["code"],
-                "name": row["name"],
-                "field": {"code": row["field_code"], "name": row["field_name"]},
-                "limit": _limit(row["limit_amount"], row["limit_unit"]) if row["limit_unit"] else None,
-                "limits_by_channel": {
-                    channel: _limit(*limit.split(" "))
-                    for channel, limit in (pair.split("=") for pair in _listed(row["limits_by_channel"]))
-                },
-                "mountain_extra_days": row["mountain_extra_days"],
-                "fee_required": row["fee_required"],
-                "online_level": row["online_level"],
-                "valid_from": row["valid_from"],
-                "valid_to": row["valid_to"] or None,
-                "official": row["official"],
-            }
-        )
-        for row in _rows("procedures.csv")
-    ]
+    return wire.references(csv_text("procedures.csv").encode(), "text/csv", Procedure)
 
 
 def calendar() -> list[CalendarDay]:
-    """Return the days of 2024 to 2027 that depart from Monday-to-Friday."""
-    return [CalendarDay.model_validate(row) for row in _rows("calendar.csv")]
+    """Return the days that depart from Monday-to-Friday."""
+    return wire.references(csv_text("calendar.csv").encode(), "text/csv", CalendarDay)
 
 
 def traffic() -> list[Traffic]:
     """Return how often each procedure is asked for in the simulator."""
+    rows = csv.DictReader(io.StringIO(csv_text("traffic.csv")), strict=True)
     return TRAFFIC.validate_python(
-        [{**row, "departments": _listed(row["departments"])} for row in _rows("traffic.csv")]
+        [{**row, "departments": [code for code in row["departments"].split(";") if code]} for row in rows]
     )
-
-
-def _rows(name: str) -> Iterator[dict[str, str]]:
-    return csv.DictReader(io.StringIO(csv_text(name)), strict=True)
-
-
-def _listed(text: str) -> tuple[str, ...]:
-    return tuple(text.split(";")) if text else ()
-
-
-def _limit(amount: str, unit: str) -> dict[str, str]:
-    return {"amount": amount, "unit": unit}

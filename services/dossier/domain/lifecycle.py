@@ -36,6 +36,12 @@ _USUAL_ORDER: dict[type, int] = {
     kind: rank for rank, kind in enumerate((Received, Forwarded, Paid, Resolved, Returned, Withdrawn))
 }
 
+_LIMIT_EN = {
+    "working_hours": "{} working hours",
+    "working_days": "{} working days",
+    "calendar_days": "{} days",
+    "same_day": "the same day; after 15:00 the next working day",
+}
 _LIMIT_VI = {
     "working_hours": "{} giờ làm việc",
     "working_days": "{} ngày làm việc",
@@ -112,7 +118,7 @@ def explain_due(history: Iterable[Occurrence], catalogue: Catalogue) -> Sequence
         DueStep("start", "the clock starts", "bắt đầu tính thời hạn", start),
         DueStep(
             limit.unit,
-            f"{limit.amount} {limit.unit.replace('_', ' ')}",
+            _LIMIT_EN[limit.unit].format(limit.amount),
             _LIMIT_VI[limit.unit].format(limit.amount),
             _counted_due_at(life, life.received, catalogue),
         ),

@@ -1,0 +1,288 @@
+"""How fast the rates of a month are read among 300,000 dossiers, and how soon an answer knows what was just recorded.
+
+All subjects are asked for the same month of 79 units over four connections, in turns: the system through its gateway
+(plainly, while events arrive, and with If-None-Match), the metrics service itself, PostgreSQL by one GROUP BY over a
+flat and well indexed table, and an application that answers from memory, with and without the same gateway before it.
+The system's figures are first compared with those of the flat table, unit by unit.
+"""
+
+import argparse
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from http import HTTPStatus
+from typing import Any
+
+import asyncpg
+import orjson
+
+from bench import history, load, system
+from bench.load import Answer, Generator, Load
+from bench.system import Figure, Host, System
+from services.cli import embedded
+
+PATH = "/v1/rates?period=2026-10"
+FIRST, LAST = date(2026, 10, 1), date(2026, 10, 31)
+CONNECTIONS = 4
+PAUSE_BETWEEN_EVENTS = 0.01
+"""While events arrive, one arrives about every 10 ms: nearly every read finds a position that nobody has read at."""
+
+_SECONDS_TO_COUNT = 240.0
+
+# Decree 307/2025/NĐ-CP, appendix item 12, as the metrics service counts it.
+_FLAT = """
+CREATE TABLE flat AS
+SELECT *, channel = 'online' AND (paid_on_platform OR NOT fee_due) AND result IN ('electronic', 'both', 'none')
+          AND returned_channel IS DISTINCT FROM 'counter' AND NOT in_person AS full_online
+FROM dossier.dossier;
+CREATE INDEX ON flat (province, received_on);
+CREATE INDEX ON flat (province, ended_on);
+"""
+
+_COUNTS = """
+SELECT resolving_unit,
+       count(*) FILTER (WHERE came) AS received,
+       count(*) FILTER (WHERE came AND channel = 'counter') AS received_counter,
+       count(*) FILTER (WHERE came AND channel = 'online') AS received_online,
+       count(*) FILTER (WHERE came AND channel = 'postal') AS received_postal,
+       count(*) FILTER (WHERE came AND fee_due) AS fee_due,
+       count(*) FILTER (WHERE came AND fee_due AND payments_online > 0) AS paid_online,
+       count(*) FILTER (WHERE went AND status = 'resolved') AS resolved,
+       count(*) FILTER (WHERE went AND status = 'resolved' AND ended_on < due_on) AS resolved_early,
+       count(*) FILTER (WHERE went AND status = 'resolved' AND ended_on = due_on) AS resolved_on_time,
+       count(*) FILTER (WHERE went AND status = 'resolved' AND ended_on > due_on) AS resolved_late,
+       count(*) FILTER (WHERE went AND status = 'resolved' AND due_on IS NULL) AS resolved_without_due,
+       count(*) FILTER (WHERE went AND status = 'resolved' AND full_online) AS full_online,
+       count(*) FILTER (WHERE went AND status = 'withdrawn') AS withdrawn,
+       count(*) FILTER (WHERE NOT came AND (ended_on >= $2 OR ended_on IS NULL)) AS carried_over
+FROM (
+    SELECT *, received_on BETWEEN $2 AND $3 AS came, ended_on BETWEEN $2 AND $3 AS went
+    FROM flat
+    WHERE province = $1 AND ({rows})
+) AS dossier
+GROUP BY resolving_unit
+"""
+
+MONTH = _COUNTS.format(rows="received_on BETWEEN $2 AND $3 OR ended_on BETWEEN $2 AND $3")
+"""The rows of the month alone, which leaves out most of what was carried over into it."""
+
+EVERYTHING = _COUNTS.format(rows="received_on <= $3 AND (received_on >= $2 OR ended_on >= $2 OR ended_on IS NULL)")
+"""The same counts as the system's answer holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How many dossiers there are, how long and how often each subject is measured, how often freshness."""
+
+    dossiers: int
+    rounds: int
+    seconds: float
+    posts: int
+
+
+FULL = Sizes(dossiers=300_000, rounds=3, seconds=2.0, posts=200)
+QUICK = Sizes(dossiers=5_000, rounds=1, seconds=0.4, posts=20)
+
+
+class Posts:
+    """Makes events that nobody has sent: receipts of one commune in the month that is read."""
+
+    def __init__(self, running: System) -> None:
+        """Make requests to the gateway."""
+        self._running = running
+        self._made = 0
+
+    def requests(self, count: int) -> list[bytes]:
+        """Return so many requests, each with an event of a dossier of its own."""
+        first, self._made = self._made, self._made + count
+        receipt = next(
+            event for event in system.events(200) if event["type"].endswith(".received") and "06" in event["source"]
+        )
+        made = [
+            {**receipt, "id": f"fresh-{number}", "subject": f"fresh-{number}", "time": "2026-10-05T08:30:00+07:00"}
+            for number in range(first, self._made)
+        ]
+        return system.posts("/v1/events", self._running.outside, made)
+
+
+async def counted(running: System, head: int) -> None:
+    """Return once the metrics service has counted everything up to `head`."""
+    connection = await asyncpg.connect(running.database_url)
+    give_up_at = time.monotonic() + _SECONDS_TO_COUNT
+    try:
+        while (await connection.fetchval("SELECT max(position) FROM metrics.checkpoint") or 0) < head:
+            if time.monotonic() > give_up_at:
+                msg = f"the metrics service has not counted up to {head} after {_SECONDS_TO_COUNT:.0f} s"
+                raise SystemExit(msg)
+            await asyncio.sleep(0.1)
+    finally:
+        await connection.close()
+
+
+async def all_counted(running: System) -> None:
+    """Return once the metrics service has counted everything there is."""
+    connection = await asyncpg.connect(running.database_url)
+    try:
+        head = await connection.fetchval("SELECT max(position) FROM dossier.dossier")
+    finally:
+        await connection.close()
+    await counted(running, head)
+
+
+async def flatten(running: System) -> Sequence[asyncpg.Record]:
+    """Make the flat table, and return everything counted from it by the resolving unit."""
+    connection = await asyncpg.connect(running.database_url)
+    try:
+        await connection.execute(_FLAT)
+        await connection.execute("VACUUM ANALYZE")
+        return await connection.fetch(EVERYTHING, system.PROVINCE, FIRST, LAST)
+    finally:
+        await connection.close()
+
+
+def verify(answer: Mapping[str, Any], flat: Sequence[asyncpg.Record]) -> None:
+    """End the benchmark if any count of any unit differs between the system's answer and the flat table's."""
+    told = {row["unit"]["code"]: row["counts"] for row in answer["rows"]}
+    for row in flat:
+        counts = told[row["resolving_unit"]]
+        differing = {name: (counts[name], value) for name, value in list(row.items())[1:] if counts[name] != value}
+        if differing:
+            msg = f"the counts of {row['resolving_unit']} differ (system, flat table): {differing}"
+            raise SystemExit(msg)
+    system.say(f"# {len(answer['rows'])} units; every count of {len(flat)} with dossiers equals the flat table's")
+
+
+async def read(port: int, request: bytes) -> Answer:
+    """Ask once, for something that must be answered."""
+    connection = await load.connect(port)
+    answer = await load.ask(connection, request)
+    connection[1].close()
+    if answer.status != HTTPStatus.OK:
+        msg = f"answered {answer.status}: {answer.body[:500]!r}"
+        raise SystemExit(msg)
+    return answer
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where the application that answers from memory listens, and the gateway before it."""
+
+    memory: int
+    gateway: int
+
+
+async def one_round(  # noqa: PLR0913 - everything that is measured
+    generator: Generator,
+    running: System,
+    ports: Ports,
+    posts: Posts,
+    figures: Mapping[str, list[Figure]],
+    seconds: float,
+) -> None:
+    """Measure every subject once, one after another, and add what was found to `figures`."""
+    plain = system.request("GET", PATH, running.outside)
+
+    def reads(port: int, request: bytes) -> Load:
+        return Load(port=port, requests=[request], connections=CONNECTIONS, seconds=seconds, over_and_over=True)
+
+    def note(name: str, port: int, request: bytes, status: int = 200) -> None:
+        [outcome] = load.run(generator, reads(port, request))
+        figures[name].append(outcome.expect(status).figure())
+
+    note("gateway, plain", running.gateway, plain)
+    writer = Load(
+        port=running.gateway,
+        requests=posts.requests(int(seconds / PAUSE_BETWEEN_EVENTS)),
+        connections=1,
+        seconds=seconds,
+        pause=PAUSE_BETWEEN_EVENTS,
+    )
+    reader, written = load.run(generator, reads(running.gateway, plain), writer)
+    written.expect(201)
+    figures["gateway, events arriving"].append(reader.expect(200).figure())
+    await all_counted(running)
+    etag = (await read(running.gateway, plain)).header(b"etag")
+    unchanged = system.request("GET", PATH, {**running.outside, "if-none-match": etag})
+    note("gateway, 304", running.gateway, unchanged, 304)
+    inside = system.request("GET", PATH, running.inside)
+    note("service, plain", running.metrics, inside)
+    note("service, 304", running.metrics, system.request("GET", PATH, {**running.inside, "if-none-match": etag}), 304)
+    for name, sql in (("SQL, the month", MONTH), ("SQL, all counts", EVERYTHING)):
+        asked = load.query(generator, running.database_url, sql, (system.PROVINCE, FIRST, LAST), CONNECTIONS, seconds)
+        figures[name].append(asked.figure())
+    note("memory, hello", ports.memory, system.request("GET", "/hello", {}))
+    note("memory, same answer", ports.memory, system.request("GET", PATH, {}))
+    note("memory, same answer behind gateway", ports.gateway, plain)
+
+
+async def measure(host: Host, sizes: Sizes) -> tuple[Mapping[str, list[Figure]], Sequence[float]]:
+    """Return the rounds of every subject, and how long the first read after each write took, in seconds."""
+    began = time.perf_counter()
+    figures: dict[str, list[Figure]] = defaultdict(list)
+    url = await system.migrated(host, "motcua_bench")
+    with load.generator() as generator:
+        async with system.system(host, url) as running:
+            head = await history.record(url, sizes.dossiers)
+            system.timed(f"{sizes.dossiers} dossiers, {head} events in place", began)
+            await counted(running, head)
+            system.timed("all of them counted", began)
+            flat = await flatten(running)
+            plain = system.request("GET", PATH, running.outside)
+            answer = await read(running.gateway, plain)
+            verify(orjson.loads(answer.body), flat)
+            same = host.folder / "answer.json"
+            same.write_bytes(answer.body)
+            ports, posts = Ports(embedded.free_port(), embedded.free_port()), Posts(running)
+            async with (
+                system.process(
+                    host, ["bench.memory", "--port", str(ports.memory), "--answer", str(same)], ports.memory
+                ),
+                system.process(
+                    host,
+                    ["services.gateway"],
+                    ports.gateway,
+                    system.environment(running, ports.gateway, metrics=ports.memory),
+                ),
+            ):
+                for _ in range(sizes.rounds):
+                    await one_round(generator, running, ports, posts, figures, sizes.seconds)
+            system.timed("all rounds", began)
+            awaited = system.request("GET", f"{PATH}&min_position=POSITION", running.outside)
+            fresh = load.freshness(generator, running.gateway, posts.requests(sizes.posts), awaited)
+    return figures, fresh.expect(200).latencies
+
+
+RATIOS = (
+    ("gateway, plain", "SQL, all counts"),
+    ("gateway, plain", "SQL, the month"),
+    ("gateway, events arriving", "SQL, all counts"),
+    ("service, plain", "SQL, all counts"),
+    ("gateway, plain", "memory, same answer behind gateway"),
+    ("gateway, 304", "SQL, all counts"),
+    ("gateway, 304", "memory, same answer behind gateway"),
+    ("service, 304", "memory, hello"),
+    ("memory, same answer behind gateway", "memory, same answer"),
+)
+
+
+def main() -> None:
+    """Measure, and print figures and ratios."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="tiny sizes: shows that it runs, the ratios mean little")
+    sizes = QUICK if parser.parse_args().quick else FULL
+    with system.host() as host:
+        figures, fresh = asyncio.run(measure(host, sizes))
+    system.say(system.table(figures, "reads/s"))
+    for over, under in RATIOS:
+        system.say(system.ratio(f"{over} / {under}", figures[over], figures[under]))
+    p50, p99 = (system.percentile(fresh, share) * 1000 for share in (0.5, 0.99))
+    plain = system.percentile([latency for one in figures["gateway, plain"] for latency in one.latencies], 0.5) * 1000
+    system.say(f"freshness, from the 201 to a read that counts it: p50 {p50:.1f} ms, p99 {p99:.1f} ms")
+    system.say(f"ratio freshness p50 / plain read p50 at {CONNECTIONS} connections: {p50 / plain:.2f}")
+
+
+if __name__ == "__main__":
+    main()

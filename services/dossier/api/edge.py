@@ -1,0 +1,63 @@
+"""What the routes share at their edge: reading requests, writing answers, and the errors of both."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+
+import orjson
+from fastapi import Request, Response
+
+from services.contract import MAX_BODY_BYTES
+
+JSON = "application/json"
+
+
+class TooLarge(Exception):
+    """The body is larger than a request may be."""
+
+
+class UnsupportedMediaType(Exception):
+    """The body is of a type that this route does not read."""
+
+
+class UnknownPosition(Exception):
+    """The text is no position that this system gave out."""
+
+
+class ProvinceOnly(Exception):
+    """Only a client of the whole province may do this."""
+
+
+def json(content: object, status: HTTPStatus = HTTPStatus.OK, headers: Mapping[str, str] | None = None) -> Response:
+    """Return `content` as a JSON response."""
+    return Response(orjson.dumps(content), status, headers, media_type=JSON)
+
+
+def content_type(request: Request) -> str:
+    """Return the media type of the request's body, JSON where it is not told."""
+    return request.headers.get("content-type", JSON).partition(";")[0].strip().lower()
+
+
+def position(text: str) -> int:
+    """Return the position that a client handed back.
+
+    :raises UnknownPosition: this system never gave it out.
+    """
+    if not text.isascii() or not text.isdigit() or len(text) > 18:  # noqa: PLR2004 - 18 digits fit a bigint
+        msg = f"{text[:40]!r} is no position"
+        raise UnknownPosition(msg)
+    return int(text)
+
+
+async def body(request: Request) -> bytes:
+    """Return the body, reading no more of it than may be accepted.
+
+    :raises TooLarge: there is more.
+    """
+    parts, size = [], 0
+    async for part in request.stream():
+        size += len(part)
+        if size > MAX_BODY_BYTES:
+            msg = f"a body holds at most {MAX_BODY_BYTES} bytes"
+            raise TooLarge(msg)
+        parts.append(part)
+    return b"".join(parts)

@@ -1,0 +1,84 @@
+"""Events come in here: one or many, each answered for."""
+
+from http import HTTPStatus
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from services.contract import Grant
+from services.dossier import wire
+from services.dossier.api import documents, edge
+from services.dossier.intake import Answer, Result
+from services.dossier.state import State
+from services.kit import door, problems
+from services.kit.problems import Problem
+
+_INVALID_EVENT = Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_event", "Sự kiện không hợp lệ.")
+_FORBIDDEN = Problem(HTTPStatus.FORBIDDEN, "forbidden", "Sự kiện không thuộc phạm vi của khoá truy cập.")
+_CONFLICT = Problem(HTTPStatus.CONFLICT, "conflict", "Mã sự kiện này đã được gửi với nội dung khác.")
+_FORBIDDEN_CODES = {"source_forbidden", "unit_forbidden"}
+
+
+def router(state: State) -> APIRouter:
+    """Return the route that records events."""
+    routes = APIRouter()
+    granted = Annotated[Grant, Depends(door.grant_reader(state.internal_key))]
+
+    @routes.post("/v1/events", **documents.EVENTS_DOC)
+    async def record_events(
+        request: Request,
+        grant: granted,
+        dry_run: bool = False,  # noqa: FBT001, FBT002 - a query parameter
+        results: Literal["all"] | None = None,
+    ) -> Response:
+        """Record one event or an array of up to 5,000; answered after the commit, safe to send again."""
+        if edge.content_type(request) not in wire.JSON_TYPES:
+            msg = f"send one of {', '.join(sorted(wire.JSON_TYPES))}"
+            raise edge.UnsupportedMediaType(msg)
+        candidates, is_array = wire.events(await edge.body(request))
+        answer = await (state.intake.dry_run if dry_run else state.intake.submit)(grant, candidates)
+        return _array_answer(answer, everything=results == "all") if is_array else _single_answer(answer)
+
+    return routes
+
+
+def _single_answer(answer: Answer) -> Response:
+    result = answer.results[0]
+    errors = [wire.error_json(error) for error in result.errors]
+    match result.status:
+        case "accepted" | "duplicate":
+            status = HTTPStatus.CREATED if result.status == "accepted" else HTTPStatus.OK
+            content = {"position": str(result.position), "id": result.id, "status": result.status}
+            return edge.json(content, status, {"Motcua-Position": str(result.position)})
+        case "conflict":
+            fingerprints = dict(
+                zip(("recorded_fingerprint", "given_fingerprint"), result.fingerprints or (), strict=False)
+            )
+            detail = "the id was sent before with other content"
+            return problems.answer(_CONFLICT, detail, id=result.id, errors=errors, **fingerprints)
+        case "rejected":
+            forbidden = any(error.code in _FORBIDDEN_CODES for error in result.errors)
+            detail = "; ".join(f"{error.pointer or '/'}: {error.detail}" for error in result.errors)
+            return problems.answer(_FORBIDDEN if forbidden else _INVALID_EVENT, detail, id=result.id, errors=errors)
+
+
+def _array_answer(answer: Answer, *, everything: bool) -> Response:
+    counts = dict.fromkeys(("accepted", "duplicate", "conflict", "rejected"), 0)
+    for result in answer.results:
+        counts[result.status] += 1
+    content = {
+        "position": str(answer.position),
+        **counts,
+        "results": [_result_json(result) for result in answer.results if everything or result.status != "accepted"],
+    }
+    return edge.json(content, headers={"Motcua-Position": str(answer.position)})
+
+
+def _result_json(result: Result) -> dict[str, object]:
+    return {
+        "index": result.index,
+        "id": result.id,
+        "status": result.status,
+        "errors": [wire.error_json(error) for error in result.errors],
+        **({} if result.position is None else {"position": str(result.position)}),
+    }

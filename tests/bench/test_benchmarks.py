@@ -1,0 +1,38 @@
+"""Each benchmark runs to its end with tiny sizes, finds what it acknowledged, and prints its ratios."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+RATIOS = {
+    "bench.events": {
+        "gateway single / baseline single, 8 connections",
+        "service single / baseline single, 8 connections",
+        "gateway batches / raw COPY",
+    },
+    "bench.rates": {
+        "gateway, plain / SQL, all counts",
+        "gateway, plain / SQL, the month",
+        "gateway, events arriving / SQL, all counts",
+        "gateway, 304 / SQL, all counts",
+        "gateway, 304 / memory, same answer behind gateway",
+        "freshness p50 / plain read p50 at 4 connections",
+    },
+}
+
+
+@pytest.mark.parametrize("benchmark", RATIOS)
+def test_a_benchmark_prints_its_ratios(benchmark: str) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", benchmark, "--quick"], cwd=ROOT, check=False, capture_output=True, text=True
+    )
+
+    ratios = {name: float(value) for name, value in re.findall(r"^ratio (.+): ([\d.]+)", ran.stdout, re.MULTILINE)}
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert ratios.keys() >= RATIOS[benchmark]
+    assert all(value > 0 for value in ratios.values())

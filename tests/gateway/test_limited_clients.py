@@ -1,0 +1,235 @@
+"""A client of some units sees and writes theirs alone, on every route and in every figure, answer and error."""
+
+import httpx
+
+from tests.builders import OTHER_UNIT, SOURCE, UNIT, Json, forwarded, paid, received, resolved
+from tests.running import System
+
+
+def _post(client: httpx.Client, *events: Json) -> str:
+    """Post the events, all of which are new, and return the position reached."""
+    answer = client.post("/v1/events", json=list(events)).raise_for_status().json()
+    assert answer["accepted"] == len(events), answer
+    return str(answer["position"])
+
+
+def _two_units(system: System) -> str:
+    """Record one dossier of each of two units, one of them resolved; return the position."""
+    with system.client() as province:
+        return _post(
+            province,
+            received("H37-mine"),
+            received("H37-theirs", receiving_unit=OTHER_UNIT),
+            resolved("H37-theirs"),
+        )
+
+
+def test_a_receipt_of_another_unit_is_refused(system: System) -> None:
+    theirs = received("H37-theirs", receiving_unit=OTHER_UNIT)
+
+    with system.client(name="limited", units=[UNIT]) as client:
+        one = client.post("/v1/events", json=theirs)
+        array = client.post("/v1/events", json=[theirs, received("H37-mine")]).json()
+
+    assert (one.status_code, one.json()["code"]) == (403, "forbidden")
+    assert [(error["code"], error["pointer"]) for error in one.json()["errors"]] == [
+        ("unit_forbidden", "/data/receiving_unit")
+    ]
+    assert (array["accepted"], array["rejected"]) == (1, 1)
+    assert [(item["index"], item["status"], item["errors"][0]["code"]) for item in array["results"]] == [
+        (0, "rejected", "unit_forbidden")
+    ]
+
+
+def test_nothing_is_added_to_a_dossier_of_another_unit(system: System) -> None:
+    _two_units(system)
+    attempts = [paid("H37-theirs"), received("H37-theirs", event_id="mine-now"), forwarded("H37-theirs", to_unit=UNIT)]
+
+    with system.client(name="limited", units=[UNIT]) as client:
+        answers = [client.post("/v1/events", json=attempt) for attempt in attempts]
+    with system.client() as province:
+        events = province.get("/v1/dossiers/H37-theirs").json()["events"]
+
+    assert [answer.status_code for answer in answers] == [403, 403, 403]
+    assert [event["type"].rpartition(".")[2] for event in events] == ["received", "resolved"]
+
+
+def test_the_units_that_received_and_resolve_a_dossier_both_write_and_see_it(system: System) -> None:
+    with system.client(name="receiving", units=[UNIT]) as receiving:
+        _post(receiving, received("H37-1"), forwarded("H37-1", to_unit=OTHER_UNIT))
+        with system.client(name="resolving", units=[OTHER_UNIT]) as resolving:
+            _post(resolving, resolved("H37-1"))
+
+            statuses = [
+                client.get("/v1/dossiers/H37-1").json()["dossier"]["status"] for client in (receiving, resolving)
+            ]
+
+    assert statuses == ["resolved", "resolved"]
+
+
+def test_an_outcome_that_arrives_before_the_receipt_is_kept_for_it(system: System) -> None:
+    with system.client(name="limited", units=[UNIT]) as client:
+        _post(client, resolved("H37-1"))
+        before = client.get("/v1/dossiers/H37-1").status_code
+        _post(client, received("H37-1"))
+        after = client.get("/v1/dossiers/H37-1").json()["dossier"]
+
+    assert before == 404
+    assert (after["status"], after["flags"]) == ("resolved", [])
+
+
+def test_a_receipt_is_taken_although_the_forwarding_to_another_unit_arrived_first(system: System) -> None:
+    with system.client(name="resolving", units=[OTHER_UNIT]) as resolving:
+        _post(resolving, forwarded("H37-1", to_unit=OTHER_UNIT))
+
+    with system.client(name="receiving", units=[UNIT]) as receiving:
+        answer = receiving.post("/v1/events", json=received("H37-1"))
+
+    assert (answer.status_code, answer.json().get("errors")) == (201, None)
+
+
+def test_a_dossier_of_another_unit_is_as_unknown_as_one_that_does_not_exist(system: System) -> None:
+    _two_units(system)
+
+    with system.client(name="limited", units=[UNIT]) as client:
+        theirs, nobodys = client.get("/v1/dossiers/H37-theirs"), client.get("/v1/dossiers/H37-nobody")
+
+    assert (theirs.status_code, nobodys.status_code) == (404, 404)
+    assert theirs.text.replace("H37-theirs", "H37-nobody") == nobodys.text
+    assert theirs.headers.keys() == nobodys.headers.keys()
+
+
+def test_feed_and_log_hold_the_clients_dossiers_alone(system: System) -> None:
+    _two_units(system)
+
+    with system.client(name="limited", units=[UNIT]) as client:
+        feed = client.get("/v1/feed").json()
+        log = client.get("/v1/events").json()
+
+    assert [entry["code"] for entry in feed["entries"]] == ["H37-mine"]
+    assert [event["subject"] for event in log["items"]] == ["H37-mine"]
+
+
+def test_rates_and_their_total_cover_the_clients_units_alone(system: System) -> None:
+    position = _two_units(system)
+
+    with system.client(name="limited", units=[UNIT]) as client:
+        answer = client.get("/v1/rates", params={"period": "2026-10", "min_position": position}).json()
+        total = client.get("/v1/rates", params={"period": "2026-10", "by": "none"}).json()["total"]
+
+    assert [row["unit"]["code"] for row in answer["rows"]] == [UNIT]
+    assert (answer["total"]["counts"]["received"], answer["total"]["counts"]["resolved"]) == (1, 0)
+    assert total == answer["total"]
+
+
+def test_rates_of_another_unit_are_forbidden_even_beside_an_own_one(system: System) -> None:
+    with system.client(name="limited", units=[UNIT]) as client:
+        answers = [
+            client.get("/v1/rates", params={"period": "2026-10", "unit": units})
+            for units in ([OTHER_UNIT], [UNIT, OTHER_UNIT], ["no-such-unit"])
+        ]
+
+    assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(403, "unit_forbidden")] * 3
+
+
+def test_one_clients_etag_is_never_anothers(system: System) -> None:
+    position = _two_units(system)
+    params = {"period": "2026-10", "min_position": position}
+
+    with (
+        system.client() as province,
+        system.client(name="mine", units=[UNIT]) as mine,
+        system.client(name="theirs", units=[OTHER_UNIT]) as theirs,
+    ):
+        etags = [client.get("/v1/rates", params=params).headers["etag"] for client in (province, mine, theirs)]
+        answer = mine.get("/v1/rates", params=params, headers={"If-None-Match": f"{etags[0]}, {etags[2]}"})
+
+    assert len(set(etags)) == 3
+    assert answer.status_code == 200
+
+
+def test_an_etag_of_several_units_does_not_depend_on_their_order(system: System) -> None:
+    params = {"period": "2026-10", "min_position": _two_units(system)}
+
+    with system.client() as client:
+        items = client.get("/v1/units").json()["items"]
+        units = [unit["code"] for unit in items if unit["kind"] == "commune"][:40]
+        etags = {
+            client.get("/v1/rates", params={**params, "unit": asked}).raise_for_status().headers["etag"]
+            for asked in (units, units[::-1], units[20:] + units[:20], [*units, *units])
+        }
+
+    assert len(etags) == 1
+
+
+def test_a_client_of_no_unit_sees_nothing(system: System) -> None:
+    position = _two_units(system)
+
+    with system.client(name="nobody", units=[]) as client:
+        feed, log = client.get("/v1/feed").json()["entries"], client.get("/v1/events").json()["items"]
+        rates = client.get("/v1/rates", params={"period": "2026-10", "min_position": position}).json()
+
+    assert (feed, log, rates["rows"], rates["total"]["counts"]["received"]) == ([], [], [], 0)
+
+
+def test_reference_data_is_the_whole_provinces_to_change(system: System) -> None:
+    with system.client(name="limited", units=[UNIT]) as client:
+        answers = [client.put(path, json=[]) for path in ("/v1/units", "/v1/procedures", "/v1/calendar")]
+
+    assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(403, "province_only")] * 3
+
+
+def test_a_client_sends_as_its_own_sources_alone(system: System) -> None:
+    with system.client(name="limited", sources=[SOURCE]) as client:
+        own = client.post("/v1/events", json=received("H37-1"))
+        foreign = client.post("/v1/events", json=received("H37-2", source="urn:example:another"))
+
+    assert own.status_code == 201
+    assert (foreign.status_code, foreign.json()["errors"][0]["code"]) == (403, "source_forbidden")
+
+
+def test_what_another_source_sent_under_an_id_is_not_told_to_a_client_without_it(system: System) -> None:
+    with system.client() as province:
+        _post(province, received("H37-1", event_id="e-1", source="urn:example:another"))
+
+    with system.client(name="limited", sources=[SOURCE]) as client:
+        repeated = client.post("/v1/events", json=received("H37-1", event_id="e-1", source="urn:example:another"))
+        unknown = client.post("/v1/events", json=received("H37-1", event_id="e-2", source="urn:example:another"))
+
+    assert repeated.text.replace("e-1", "e-2") == unknown.text
+
+
+def test_what_was_sent_for_another_unit_is_not_told_to_a_client_without_it(system: System) -> None:
+    with system.client() as province:
+        _post(province, received("H37-theirs", event_id="e-1", receiving_unit=OTHER_UNIT))
+
+    with system.client(name="limited", units=[UNIT]) as client:
+        answer = client.post("/v1/events", json=received("H37-mine", event_id="e-1"))
+
+    # The id is taken, which the client must learn; what stands under it, not even as a hash.
+    assert answer.status_code == 409
+    assert answer.json().get("recorded_fingerprint") is None
+
+
+def test_a_dry_run_forbids_what_a_real_one_forbids(system: System) -> None:
+    _two_units(system)
+
+    with system.client(name="limited", units=[UNIT]) as client:
+        answer = client.post("/v1/events?dry_run=true", json=paid("H37-theirs"))
+
+    assert answer.status_code == 403
+
+
+def test_provinces_see_nothing_of_each_other(system: System) -> None:
+    _two_units(system)
+
+    with system.client(name="neighbour", province="19") as client:
+        dossier = client.get("/v1/dossiers/H37-mine").status_code
+        feed, log = client.get("/v1/feed").json(), client.get("/v1/events").json()
+        units = client.get("/v1/units").json()["items"]
+        asked = client.get("/v1/feed", params={"province": "20"})
+        rates = client.get("/v1/rates", params={"period": "2026-10"}).json()
+
+    assert (dossier, feed["entries"], feed["head"], log["items"], units) == (404, [], "0", [], [])
+    assert (asked.status_code, asked.json()["code"]) == (403, "other_province")
+    assert (rates["rows"], rates["total"]["counts"]["received"]) == ([], 0)
