@@ -55,7 +55,14 @@ def engine(url: str, *, application: str, connections: int) -> AsyncEngine:
             "timeout": 5,
             "command_timeout": 60,
             # The planner's JIT costs more than it saves on queries that last milliseconds.
-            "server_settings": {"application_name": application, "jit": "off", "timezone": "UTC"},
+            "server_settings": {
+                "application_name": application,
+                "timezone": "UTC",
+                "jit": "off",
+                # Nobody waits for ever for a lock, and nobody who has gone away holds one.
+                "lock_timeout": "30s",
+                "idle_in_transaction_session_timeout": "60s",
+            },
         },
     )
 
@@ -122,8 +129,8 @@ async def lock(transaction: AsyncConnection, *keys: str) -> None:
     )
 
 
-# SQLSTATE classes of failures that pass: connection, rolled back for another's sake, resources, shutting or starting.
-_PASSING_STATES = ("08", "40", "53", "57")
+# SQLSTATEs of failures that pass: connection, rolled back for another's sake, resources, locks, shutting or starting.
+_PASSING_STATES = ("08", "25P03", "40", "53", "55P03", "57")
 
 
 def is_outage(error: Exception) -> bool:

@@ -92,7 +92,7 @@ def router(state: State) -> APIRouter:
             }
             if headers["ETag"] in request.headers.get("if-none-match", ""):
                 return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
-            content = await report.answer(transaction, question, at)
+            content = await report.answer(transaction, question, at, state.units)
         return Response(orjson.dumps(content), headers=headers, media_type="application/json")
 
     return routes

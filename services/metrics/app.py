@@ -15,6 +15,7 @@ from services.metrics import api, feed, follower, gauges
 from services.metrics.follower import Recount, Source
 from services.metrics.settings import MetricsSettings
 from services.metrics.state import State
+from services.metrics.units import HeldUnits
 
 
 def application(configuration: MetricsSettings) -> FastAPI:
@@ -22,14 +23,14 @@ def application(configuration: MetricsSettings) -> FastAPI:
     database = db.engine(
         configuration.database_url, application="metrics", connections=configuration.database_connections
     )
-    state = State(database, Bell(), configuration.internal_key)
+    state = State(database, Bell(), HeldUnits(), configuration.internal_key)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         async with (
             feed.client(configuration.dossier_url) as dossier,
             follower.following(database, _source(configuration, dossier), configuration.provinces, state.counted),
-            gauges.refreshed(database, configuration.provinces),
+            gauges.refreshed(state, configuration.provinces),
         ):
             yield
         await database.dispose()

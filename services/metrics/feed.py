@@ -30,15 +30,24 @@ def _on_behalf_of(province: str, internal_key: str) -> dict[str, str]:
 
 
 async def page_after(  # noqa: PLR0913 - each names a part of the request
-    dossier: httpx.AsyncClient, internal_key: str, province: str, *, after: int, limit: int, wait: int
+    dossier: httpx.AsyncClient,
+    internal_key: str,
+    province: str,
+    *,
+    after: int,
+    limit: int,
+    wait: int = 0,
+    reference: int = 0,
 ) -> Page:
     """Return what changed after position `after`, waiting up to `wait` seconds for something.
+
+    It does not wait either where the reference data is of another version than `reference`.
 
     :raises httpx.HTTPError: the dossier service did not answer, or not with a page.
     """
     response = await dossier.get(
         "/v1/feed",
-        params={"province": province, "after": str(after), "limit": limit, "wait": wait},
+        params={"province": province, "after": str(after), "limit": limit, "wait": wait, "reference": reference},
         headers=_on_behalf_of(province, internal_key),
     )
     response.raise_for_status()

@@ -66,6 +66,7 @@ async def _follow_forever(database: AsyncEngine, source: Source, province: str, 
                 after=reached.position,
                 limit=source.page,
                 wait=_LONG_POLL_SECONDS,
+                reference=reached.reference_version,
             )
             position = await count_page(database, source, province, read)
         except Exception as error:  # noqa: BLE001 - following outlives any failure; the lag tells operators of it
@@ -91,11 +92,11 @@ async def count_page(database: AsyncEngine, source: Source, province: str, read:
     """
     async with database.begin() as transaction:
         reached = await store.hold_checkpoint(transaction, province)
+        if reached.position != read.page.after:
+            return reached.position
         if reached.reference_version != read.reference_version:
             units = await feed.units(source.dossier, source.internal_key, province)
             await store.replace_units(transaction, province, units)
-        if reached.position != read.page.after:
-            return reached.position
         await _count(transaction, province, read.page.entries)
         after = Checkpoint(read.page.next_after, read.reference_version)
         if after != reached:
@@ -139,7 +140,7 @@ async def recount(database: AsyncEngine, source: Source, province: str) -> Recou
         reached, dossiers = 0, 0
         while True:
             read = await feed.page_after(
-                source.dossier, source.internal_key, province, after=reached, limit=source.page, wait=0
+                source.dossier, source.internal_key, province, after=reached, limit=source.page
             )
             await _count(transaction, province, read.page.entries)
             dossiers += len(read.page.entries)

@@ -8,13 +8,13 @@ from datetime import datetime
 from typing import Any
 
 from prometheus_client import Gauge
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.contract import vietnamese_day
 from services.kit import clock
 from services.metrics import report, store
 from services.metrics.domain import periods
 from services.metrics.report import Question
+from services.metrics.state import State
 
 # Prometheus scrapes every 15 seconds by default; figures older than that would be its stale ones, not ours.
 _REFRESH_SECONDS = 15
@@ -27,9 +27,9 @@ _log = logging.getLogger(__name__)
 
 
 @contextlib.asynccontextmanager
-async def refreshed(database: AsyncEngine, provinces: Sequence[str]) -> AsyncIterator[None]:
+async def refreshed(state: State, provinces: Sequence[str]) -> AsyncIterator[None]:
     """Keep the gauges up to date in the background."""
-    task = asyncio.create_task(_refresh_forever(database, provinces))
+    task = asyncio.create_task(_refresh_forever(state, provinces))
     try:
         yield
     finally:
@@ -37,10 +37,10 @@ async def refreshed(database: AsyncEngine, provinces: Sequence[str]) -> AsyncIte
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def _refresh_forever(database: AsyncEngine, provinces: Sequence[str]) -> None:
+async def _refresh_forever(state: State, provinces: Sequence[str]) -> None:
     while True:
         try:
-            await refresh(database, provinces, clock.now())
+            await refresh(state, provinces, clock.now())
         except Exception as error:  # noqa: BLE001 - the next refresh may succeed; silence would freeze the gauges
             _log.warning("the gauges are not refreshed: %r", error)
             # Old figures would look like present ones.
@@ -53,9 +53,9 @@ def _clear() -> None:
         gauge.clear()
 
 
-async def refresh(database: AsyncEngine, provinces: Sequence[str], now: datetime) -> None:
+async def refresh(state: State, provinces: Sequence[str], now: datetime) -> None:
     """Set the gauges to what is counted at the instant `now`, for the units that are in force."""
-    found = [(province, *await _read(database, province, now)) for province in provinces]
+    found = [(province, *await _read(state, province, now)) for province in provinces]
     _clear()
     for province, rows, recorded in found:
         for row in rows:
@@ -68,11 +68,12 @@ async def refresh(database: AsyncEngine, provinces: Sequence[str], now: datetime
 
 
 async def _read(
-    database: AsyncEngine, province: str, now: datetime
+    state: State, province: str, now: datetime
 ) -> tuple[Sequence[Mapping[str, Any]], Mapping[str, datetime]]:
     """Return the running month's rows of units in force, and when each was last heard of."""
     question = Question(province, periods.parse(vietnamese_day(now).isoformat()[:7]))
-    async with database.connect() as transaction:
-        content = await report.answer(transaction, question, await report.freshness(transaction, question, now))
+    async with state.database.connect() as transaction:
+        at = await report.freshness(transaction, question, now)
+        content = await report.answer(transaction, question, at, state.units)
         recorded = await store.last_recorded(transaction, province)
     return [row for row in content["rows"] if row["unit"]["valid_to"] is None], recorded

@@ -10,10 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.contract import DEFINITIONS_VERSION, Unit
 from services.metrics import store
-from services.metrics.domain import boundaries, rates
+from services.metrics.domain import rates
 from services.metrics.domain.boundaries import Version
 from services.metrics.domain.periods import Period
 from services.metrics.domain.tally import MEASURES, Role
+from services.metrics.units import HeldUnits, Units
 
 STALE_AFTER = timedelta(days=3)
 """A counter that recorded nothing for longer than a weekend has probably stopped sending."""
@@ -73,15 +74,15 @@ def etag(question: Question, at: Freshness) -> str:
     return f'"{hashlib.blake2b(told.encode(), digest_size=12).hexdigest()}"'
 
 
-async def answer(transaction: AsyncConnection, question: Question, at: Freshness) -> dict[str, Any]:
+async def answer(transaction: AsyncConnection, question: Question, at: Freshness, held: HeldUnits) -> dict[str, Any]:
     """Return the answer to `question` as the JSON object of the public contract.
 
     :raises UnknownUnit: a unit was asked for by a code that names none in the period.
     """
     period = question.period
-    known = {(unit.code, unit.valid_from): unit for unit in await store.units(transaction, question.province)}
+    units = await held.of(transaction, question.province, at.reference_version)
     counted = await store.counts(transaction, question.province, question.role, period.first, period.last)
-    rows = _rows(question, known, counted)
+    rows = _rows(question, units, counted)
     if question.asked_for is not None:
         missing = question.asked_for - {unit.code for unit, _ in rows}
         if missing:
@@ -104,10 +105,11 @@ async def answer(transaction: AsyncConnection, question: Question, at: Freshness
 
 
 def _rows(
-    question: Question, known: Mapping[Version, Unit], counted: Mapping[Version, Mapping[str, int]]
+    question: Question, units: Units, counted: Mapping[Version, Mapping[str, int]]
 ) -> Sequence[tuple[Unit, Mapping[str, int]]]:
     """Return the units asked for with their counts, by code: those in force at the period's end, and those counted."""
-    standing_for = boundaries.successors(known.values()) if question.boundaries == "current" else {}
+    known = units.by_version
+    standing_for = units.successors if question.boundaries == "current" else {}
     folded: dict[Version, list[Mapping[str, int]]] = {}
     for version, counts in counted.items():
         folded.setdefault(standing_for.get(version, version), []).append(counts)

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.kit.bell import Bell
+from services.metrics.units import HeldUnits
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The database and the bell that rings whenever counts have changed."""
+    """The database, the bell that rings whenever counts have changed, and the units as last seen."""
 
     database: AsyncEngine
     counted: Bell
+    units: HeldUnits
     internal_key: str

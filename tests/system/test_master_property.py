@@ -148,9 +148,7 @@ async def _arrive(url: str, arrival: Arrival) -> tuple[list[Standing], tally.Tal
 async def _count_a_page(database: AsyncEngine, source: Source) -> bool:
     async with database.connect() as transaction:
         after = (await metrics_store.checkpoint(transaction, running.PROVINCE)).position
-    read = await feed.page_after(
-        source.dossier, source.internal_key, running.PROVINCE, after=after, limit=source.page, wait=0
-    )
+    read = await feed.page_after(source.dossier, source.internal_key, running.PROVINCE, after=after, limit=source.page)
     await follower.count_page(database, source, running.PROVINCE, read)
     return bool(read.page.entries)
 

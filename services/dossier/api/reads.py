@@ -14,7 +14,7 @@ from services.dossier.state import State
 from services.kit import door
 
 # A process that another one writes beside is noticed at this pace; its own commits wake a reader at once.
-_POLL_SECONDS = 0.1
+_POLL_SECONDS = 0.25
 _DEFAULT_PAGE, _LARGEST_PAGE = 1_000, 5_000
 
 
@@ -74,19 +74,28 @@ def router(state: State) -> APIRouter:
         after: str = "0",
         limit: _Limit = _DEFAULT_PAGE,
         wait: Annotated[float, Query(ge=0, le=30)] = 0,
+        reference: int | None = None,
         province: str | None = None,
     ) -> Response:
         """Return the standings that changed after a position, each once, at its latest change.
 
-        With `wait` an empty page is held back up to that many seconds until something changes.
+        With `wait` an empty page is held back up to that many seconds until something changes. The header
+        `Motcua-Reference` names the version of units, procedures and calendar; with `reference`, the version that the
+        reader has, a page is not held back when there is another.
         """
         if province not in {None, grant.province}:
             msg = "the client belongs to another province"
             raise OtherProvince(msg)
         page, version = await _page(state, grant, edge.position(after), limit)
-        if not page.entries and wait and state.long_polls.locked() is False:
+        deadline = asyncio.get_running_loop().time() + wait
+        while not page.entries and reference in {None, version} and not _is_over(deadline, request):
+            # Whoever finds no seat to wait in is answered at once.
+            if state.long_polls.locked():
+                break
             async with state.long_polls:
-                page, version = await _page_within(state, grant, page.after, limit, wait, request.app.state.stopping)
+                left = deadline - asyncio.get_running_loop().time()
+                await state.recorded.wait(min(_POLL_SECONDS, left))
+            page, version = await _page(state, grant, page.after, limit)
         return Response(FEED_PAGE.dump_json(page), headers={"Motcua-Reference": str(version)}, media_type=edge.JSON)
 
     return routes
@@ -118,14 +127,7 @@ async def _page(state: State, grant: Grant, after: int, limit: int) -> tuple[Fee
     ), head.reference_version
 
 
-async def _page_within(  # noqa: PLR0913 - the request, and how long it may wait
-    state: State, grant: Grant, after: int, limit: int, seconds: float, stopping: asyncio.Event
-) -> tuple[FeedPage, int]:
-    """Return the first page that is not empty, or an empty one after `seconds` or when the process stops."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + seconds
-    while True:
-        await state.recorded.wait(min(_POLL_SECONDS, max(deadline - loop.time(), 0)))
-        page, version = await _page(state, grant, after, limit)
-        if page.entries or loop.time() >= deadline or stopping.is_set():
-            return page, version
+def _is_over(deadline: float, request: Request) -> bool:
+    """Tell whether a long poll has waited long enough, or the process stops."""
+    stopping: asyncio.Event = request.app.state.stopping
+    return asyncio.get_running_loop().time() >= deadline or stopping.is_set()

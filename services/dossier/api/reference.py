@@ -89,4 +89,5 @@ async def _put(
         # Events being recorded are judged wholly by the old or wholly by the new reference data.
         await store.hold(transaction, grant.province)
         changed = await put(transaction, grant.province, entries)
+    state.recorded.ring()
     return edge.json({"received": len(entries), "changed": changed})
