@@ -38,7 +38,7 @@ class Sizes:
     batches: int
 
 
-FULL = Sizes(rounds=4, seconds=2.0, events=10_000, batches=80)
+FULL = Sizes(rounds=3, seconds=2.0, events=10_000, batches=80)
 QUICK = Sizes(rounds=1, seconds=0.5, events=3_000, batches=10)
 
 

@@ -1,6 +1,6 @@
 """Months of dossiers are put in place in a minute: folded as the dossier service folds them, but stored by COPY.
 
-A fifth of them is simulated, and each stands five times under five codes: who counts cannot tell. The tables hold what
+A tenth of them is simulated, and each stands ten times under ten codes: who counts cannot tell. The tables hold what
 they would hold had every event been posted, and the metrics service counts them from the feed as always.
 """
 
@@ -22,7 +22,7 @@ from services.dossier.domain import lifecycle
 from services.dossier.domain.lifecycle import Occurrence
 from services.kit import clock, db
 
-COPIES = 5
+COPIES = 10
 
 _DOSSIERS_PER_COMMIT = 5_000
 _SOURCE = "urn:motcua:demo:lang-son:"

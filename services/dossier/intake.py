@@ -6,6 +6,7 @@ cost of a commit is shared and nobody waits for a timer. Two intake processes ta
 
 import asyncio
 import contextlib
+from collections import Counter as Tally
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -174,9 +175,9 @@ class Intake:
             answers = [_judge(submission.grant, submission.candidates, known, now) for submission in submissions]
             standings = [lifecycle.fold(code, known.histories[code], known.catalogue) for code in known.touched]
             await store.append(transaction, known.fresh, standings)
-        for answer in answers:
-            for result in answer.results:
-                _RECORDED.labels(province, result.status).inc()
+        statuses = Tally(result.status for answer in answers for result in answer.results)
+        for status, results in statuses.items():
+            _RECORDED.labels(province, status).inc(results)
         _COMMIT_EVENTS.observe(len(known.fresh))
         return answers
 

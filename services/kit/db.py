@@ -97,7 +97,7 @@ def unnested(table: Table, names: Sequence[str]) -> Select[Any]:
     """
     by_name = [table.c[name] for name in names]
     fresh = (
-        func.unnest(*(bindparam(column.name, type_=ARRAY(_wire(column))) for column in by_name))
+        func.unnest(*(bindparam(column.name, type_=ARRAY(_wire(column), dimensions=1)) for column in by_name))
         .table_valued(*(Column(column.name, _wire(column)) for column in by_name))
         .render_derived(name="fresh")
     )

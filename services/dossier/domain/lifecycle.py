@@ -6,9 +6,9 @@ repetition and batching never change the outcome, so events of one instant are t
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import assert_never
+from typing import Any, assert_never
 
 from services.contract import (
     Data,
@@ -72,37 +72,29 @@ class DueStep:
     due_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Life:
-    """What has been seen of a dossier so far."""
+    """What the fold has seen of a dossier so far; it lives for one fold and is seen by nobody else."""
 
     received: tuple[datetime, Received] | None = None
     forwarded: tuple[datetime, Forwarded] | None = None
     resolved: tuple[datetime, Resolved] | None = None
     returned: tuple[datetime, Returned] | None = None
     withdrawn: tuple[datetime, Withdrawn] | None = None
-    payments: tuple[Paid, ...] = ()
-    flags: frozenset[Flag] = frozenset()
-
-    def flagged(self, *flags: Flag) -> "_Life":
-        return replace(self, flags=self.flags.union(flags))
+    payments: list[Paid] = field(default_factory=list)
+    flags: set[Flag] = field(default_factory=set)
 
 
 def fold(code: str, history: Iterable[Occurrence], catalogue: Catalogue) -> Standing:
     """Return how the dossier `code` stands after `history`, which may come in any order but names each event once."""
-    ordered = sorted(history, key=_order)
-    life = _Life()
-    for occurrence in ordered:
-        life = _step(life, occurrence)
-    latest = max(ordered, key=lambda occurrence: occurrence.position)
-    return replace(_standing(code, life, catalogue), position=latest.position, recorded_at=latest.recorded_at)
+    events = list(history)
+    latest = max(events, key=lambda occurrence: occurrence.position)
+    return _standing(code, _lived(events), catalogue, latest)
 
 
 def explain_due(history: Iterable[Occurrence], catalogue: Catalogue) -> Sequence[DueStep]:
     """Return how the dossier's due date came about, step by step; empty before its receipt."""
-    life = _Life()
-    for occurrence in sorted(history, key=_order):
-        life = _step(life, occurrence)
+    life = _lived(history)
     if life.received is None:
         return ()
     receipt = life.received[1]
@@ -143,33 +135,50 @@ def _order(occurrence: Occurrence) -> tuple[datetime, int, str, str]:
     return occurrence.occurred_at, _USUAL_ORDER[type(occurrence.data)], occurrence.source, occurrence.id
 
 
-def _step(life: _Life, occurrence: Occurrence) -> _Life:  # noqa: PLR0911 - one for each kind of event
-    """Return `life` after one more event; the earliest receipt, resolution, return and withdrawal stand."""
+def _lived(history: Iterable[Occurrence]) -> _Life:
+    life = _Life()
+    for occurrence in sorted(history, key=_order):
+        _step(life, occurrence)
+    return life
+
+
+def _step(life: _Life, occurrence: Occurrence) -> None:  # noqa: C901, PLR0912 - one branch for each kind of event
+    """Take one more event into `life`; the earliest receipt, resolution, return and withdrawal stand."""
     when, data = occurrence.occurred_at, occurrence.data
     if when > occurrence.recorded_at + CLOCK_TOLERANCE:
-        life = life.flagged("future_time")
+        life.flags.add("future_time")
     match data:
         case Received():
-            return replace(life, received=(when, data)) if life.received is None else life.flagged("repeated_receipt")
+            if life.received is None:
+                life.received = when, data
+            else:
+                life.flags.add("repeated_receipt")
         case Forwarded():
-            life = life.flagged("event_after_close") if _closed(life) else life
-            return replace(life, forwarded=(when, data))
+            _flag_if(life, closed=_closed(life))
+            life.forwarded = when, data
         case Paid():
             # A fee may be collected with the result, so a payment after the end is nothing odd.
-            return replace(life, payments=(*life.payments, data)) if data.amount else life
+            if data.amount:
+                life.payments.append(data)
         case Resolved():
-            life = life.flagged("event_after_close") if life.withdrawn or life.returned else life
-            if life.resolved is not None:
-                return life.flagged("repeated_resolution")
-            return replace(life, resolved=(when, data))
+            _flag_if(life, closed=bool(life.withdrawn or life.returned))
+            if life.resolved is None:
+                life.resolved = when, data
+            else:
+                life.flags.add("repeated_resolution")
         case Returned():
-            life = life.flagged("event_after_close") if life.withdrawn else life
-            return replace(life, returned=life.returned or (when, data))
+            _flag_if(life, closed=life.withdrawn is not None)
+            life.returned = life.returned or (when, data)
         case Withdrawn():
-            life = life.flagged("event_after_close") if _closed(life) else life
-            return replace(life, withdrawn=life.withdrawn or (when, data))
+            _flag_if(life, closed=_closed(life))
+            life.withdrawn = life.withdrawn or (when, data)
         case _:
             assert_never(data)
+
+
+def _flag_if(life: _Life, *, closed: bool) -> None:
+    if closed:
+        life.flags.add("event_after_close")
 
 
 def _closed(life: _Life) -> bool:
@@ -224,30 +233,40 @@ def _counted_due_at(life: _Life, received: tuple[datetime, Received], catalogue:
     return calendar.due_at(_clock_start(life, received), limit, extra, catalogue.days)
 
 
-def _standing(code: str, life: _Life, catalogue: Catalogue) -> Standing:
+def _standing(code: str, life: _Life, catalogue: Catalogue, latest: Occurrence) -> Standing:
+    """Put the standing together; before its receipt a dossier belongs to no unit, procedure or channel."""
     status, ended_at = _end(life)
     online = [payment for payment in life.payments if payment.method == "online"]
-    standing = Standing(
+    resolved = life.resolved[1] if life.resolved else None
+    if life.received is None:
+        status = "unreceived"
+        life.flags.add("missing_receipt")
+        known: dict[str, Any] = {}
+    else:
+        known = _known_from_receipt(life, life.received, ended_at, catalogue)
+    return Standing(
         code=code,
         status=status,
         ended_at=ended_at,
         ended_on=ended_at and vietnamese_day(ended_at),
-        outcome=life.resolved and life.resolved[1].outcome,
-        result=life.resolved and life.resolved[1].result,
-        in_person=bool(life.resolved and life.resolved[1].in_person),
-        returned_channel=life.returned and life.returned[1].channel,
+        outcome=resolved.outcome if resolved else None,
+        result=resolved.result if resolved else None,
+        in_person=bool(resolved and resolved.in_person),
+        returned_channel=life.returned[1].channel if life.returned else None,
         payments=len(life.payments),
         payments_online=len(online),
         paid_on_platform=any(payment.platform in {None, "national"} for payment in online),
+        flags=tuple(sorted(life.flags)),
+        position=latest.position,
+        recorded_at=latest.recorded_at,
+        **known,
     )
-    if life.received is None:
-        return replace(standing, status="unreceived", flags=tuple(sorted(life.flagged("missing_receipt").flags)))
-    return _received_standing(standing, life, life.received, catalogue)
 
 
-def _received_standing(
-    standing: Standing, life: _Life, received: tuple[datetime, Received], catalogue: Catalogue
-) -> Standing:
+def _known_from_receipt(
+    life: _Life, received: tuple[datetime, Received], ended_at: datetime | None, catalogue: Catalogue
+) -> dict[str, Any]:
+    """Return the fields of the standing that only a receipt can tell, and flag what is odd about them."""
     received_at, receipt = received
     received_on = vietnamese_day(received_at)
     receiver = catalogue.unit(receipt.receiving_unit, received_on)
@@ -256,27 +275,25 @@ def _received_standing(
     counted = _counted_due_at(life, received, catalogue)
     due_at = receipt.due_at or counted
     if procedure is None:
-        life = life.flagged("unknown_procedure")
+        life.flags.add("unknown_procedure")
     if due_at is not None and counted is not None and vietnamese_day(counted) < vietnamese_day(due_at):
-        life = life.flagged("due_beyond_limit")
+        life.flags.add("due_beyond_limit")
     if due_at is not None and due_at < received_at:
-        life = life.flagged("due_before_received")
-    if standing.ended_at is not None and standing.ended_at < received_at:
-        life = life.flagged("resolved_before_received")
+        life.flags.add("due_before_received")
+    if ended_at is not None and ended_at < received_at:
+        life.flags.add("resolved_before_received")
     fee_told = receipt.fee_required if receipt.fee_required is not None else bool(procedure and procedure.fee_required)
-    return replace(
-        standing,
-        procedure=receipt.procedure,
-        field=procedure.field.code if procedure else None,
-        receiving_unit=receipt.receiving_unit,
-        receiving_unit_since=receiver.valid_from if receiver else None,
-        resolving_unit=resolving_unit,
-        resolving_unit_since=resolver.valid_from if resolver else None,
-        channel=receipt.channel,
-        received_at=received_at,
-        received_on=received_on,
-        due_at=due_at,
-        due_on=due_at and vietnamese_day(due_at),
-        fee_due=fee_told or bool(life.payments),
-        flags=tuple(sorted(life.flags)),
-    )
+    return {
+        "procedure": receipt.procedure,
+        "field": procedure.field.code if procedure else None,
+        "receiving_unit": receipt.receiving_unit,
+        "receiving_unit_since": receiver.valid_from if receiver else None,
+        "resolving_unit": resolving_unit,
+        "resolving_unit_since": resolver.valid_from if resolver else None,
+        "channel": receipt.channel,
+        "received_at": received_at,
+        "received_on": received_on,
+        "due_at": due_at,
+        "due_on": due_at and vietnamese_day(due_at),
+        "fee_due": fee_told or bool(life.payments),
+    }
