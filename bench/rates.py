@@ -83,7 +83,7 @@ class Sizes:
     posts: int
 
 
-FULL = Sizes(dossiers=300_000, rounds=3, seconds=1.5, posts=200)
+FULL = Sizes(dossiers=300_000, rounds=3, seconds=1.5, posts=100)
 QUICK = Sizes(dossiers=5_000, rounds=1, seconds=0.4, posts=20)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from datetime import date
 from typing import Any, get_args
 
-from sqlalchemy import ColumnElement, Row, Select, Table, func, literal_column, or_, select, tuple_
+from sqlalchemy import ColumnElement, Row, Select, Table, Text, bindparam, func, literal_column, or_, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -74,28 +74,46 @@ async def head(transaction: AsyncConnection, province: str) -> Head:
 
     The latest event of a dossier gives the dossier its position, so the newest dossier stands at the head.
     """
-    position = select(func.max(tables.dossier.c.position)).where(tables.dossier.c.province == province)
-    version = select(tables.reference_version.c.version).where(tables.reference_version.c.province == province)
-    row = (
-        await transaction.execute(
-            select(func.coalesce(position.scalar_subquery(), 0), func.coalesce(version.scalar_subquery(), 0))
-        )
-    ).one()
+    row = (await transaction.execute(_HEAD, {"province": province})).one()
     return Head(row[0], row[1])
+
+
+# Statements of the hot path are built once: building one costs more than running it.
+_mine = bindparam("of_province", type_=Text)
+_newest = select(func.max(tables.dossier.c.position)).where(tables.dossier.c.province == bindparam("province"))
+_version = select(tables.reference_version.c.version).where(
+    tables.reference_version.c.province == bindparam("province")
+)
+_HEAD = select(func.coalesce(_newest.scalar_subquery(), 0), func.coalesce(_version.scalar_subquery(), 0))
+_event = tables.event.c
+_keys = db.unnested(tables.event, ["source", "id"]).subquery("sought")
+_RECORDED_BEFORE = (
+    select(_event.source, _event.id, _event.position, _event.fingerprint, _event.client)
+    .join(_keys, (_event.source == _keys.c.source) & (_event.id == _keys.c.id))
+    .where(_event.province == _mine)
+)
+_subjects = db.unnested(tables.event, ["subject"]).subquery("sought")
+_HISTORIES = (
+    select(
+        _event.subject,
+        _event.position,
+        _event.recorded_at,
+        _event.source,
+        _event.id,
+        _event.occurred_at,
+        _event.type,
+        _event.data,
+    )
+    .join(_subjects, _event.subject == _subjects.c.subject)
+    .where(_event.province == _mine)
+)
 
 
 async def recorded_before(
     transaction: AsyncConnection, province: str, keys: Collection[tuple[str, str]]
 ) -> Mapping[tuple[str, str], Before]:
     """Return what the log holds already under those of the keys (source, id) that it knows."""
-    event = tables.event.c
-    sought = db.unnested(tables.event, ["source", "id"]).subquery("sought")
-    rows = await transaction.execute(
-        select(event.source, event.id, event.position, event.fingerprint, event.client)
-        .join(sought, (event.source == sought.c.source) & (event.id == sought.c.id))
-        .where(event.province == province),
-        db.arrays(keys, ["source", "id"]),
-    )
+    rows = await transaction.execute(_RECORDED_BEFORE, {"of_province": province, **db.arrays(keys, ["source", "id"])})
     return {(row.source, row.id): Before(row.position, row.fingerprint, row.client) for row in rows}
 
 
@@ -103,23 +121,8 @@ async def histories(
     transaction: AsyncConnection, province: str, subjects: Collection[str]
 ) -> dict[str, list[Occurrence]]:
     """Return the recorded events of each dossier in `subjects` that has any."""
-    event = tables.event.c
-    sought = db.unnested(tables.event, ["subject"]).subquery("sought")
-    rows = await transaction.execute(
-        select(
-            event.subject,
-            event.position,
-            event.recorded_at,
-            event.source,
-            event.id,
-            event.occurred_at,
-            event.type,
-            event.data,
-        )
-        .join(sought, event.subject == sought.c.subject)
-        .where(event.province == province),
-        db.arrays([(subject,) for subject in subjects], ["subject"]),
-    )
+    sought = db.arrays([(subject,) for subject in subjects], ["subject"])
+    rows = await transaction.execute(_HISTORIES, {"of_province": province, **sought})
     by_subject: dict[str, list[Occurrence]] = {}
     for row in rows:
         by_subject.setdefault(row.subject, []).append(_occurrence(row))

@@ -6,6 +6,7 @@ from datetime import date, datetime
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
+import orjson
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -51,6 +52,7 @@ def engine(url: str, *, application: str, connections: int) -> AsyncEngine:
         pool_pre_ping=True,
         # What was bound to a statement may be thousands of rows, and belongs in no log.
         hide_parameters=True,
+        json_deserializer=orjson.loads,
         connect_args={
             "timeout": 5,
             "command_timeout": 60,
@@ -59,6 +61,8 @@ def engine(url: str, *, application: str, connections: int) -> AsyncEngine:
                 "application_name": application,
                 "timezone": "UTC",
                 "jit": "off",
+                # A plan kept from when a table was nearly empty would read all of it for ever after.
+                "plan_cache_mode": "force_custom_plan",
                 # Nobody waits for ever for a lock, and nobody who has gone away holds one.
                 "lock_timeout": "30s",
                 "idle_in_transaction_session_timeout": "60s",
@@ -124,9 +128,10 @@ def arrays(rows: Iterable[Sequence[Any]], names: Sequence[str]) -> dict[str, lis
 
 async def lock(transaction: AsyncConnection, *keys: str) -> None:
     """Hold the advisory lock named by `keys` until the transaction ends; the wait is bounded by `lock_timeout`."""
-    await transaction.execute(
-        text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": "/".join(keys)}
-    )
+    await transaction.execute(_LOCK, {"name": "/".join(keys)})
+
+
+_LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
 
 
 # SQLSTATEs of failures that pass: connection, rolled back for another's sake, resources, locks, shutting or starting.
