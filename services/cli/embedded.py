@@ -162,7 +162,7 @@ def _locked(data: Path) -> IO[bytes]:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         lock.close()
-        raise NoPostgres(f"The data folder {data} is in use by another motcua.") from error
+        raise NoPostgres(f"The data folder {data} is in use by another motcua; choose another with --data.") from error
     return lock
 
 

@@ -11,6 +11,7 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated
 
+import httpx
 import typer
 
 from services.cli import clients, demo, embedded, migrations, posting, processes, reference, running, simulation, table
@@ -78,7 +79,7 @@ def migrate(database_url: Database = None, data: Data = _DEFAULT_DATA) -> None:
 @app.command()
 def simulate(  # noqa: PLR0913 - one argument an option
     *,
-    seed: int = 316,
+    seed: Annotated[int, typer.Option(min=0, help="Dossiers of different seeds have different codes.")] = 1,
     province: Province = demo.PROVINCE,
     first: Annotated[str, typer.Option("--from", help="First day, YYYY-MM-DD.")] = "2026-10-01",
     last: Annotated[str, typer.Option("--to", help="Last day, YYYY-MM-DD.")] = "2026-10-31",
@@ -99,11 +100,14 @@ def simulate(  # noqa: PLR0913 - one argument an option
     """
     if province not in reference.PROVINCES:
         raise typer.BadParameter(f"the units of {province} are not known; choose from {', '.join(reference.PROVINCES)}")
+    first_day, last_day = _day(first, "--from"), _day(last, "--to")
+    if last_day < first_day:
+        raise typer.BadParameter("--to lies before --from")
     scenario = Scenario(
         seed=seed,
         province=province,
-        first_day=_day(first, "--from"),
-        last_day=_day(last, "--to"),
+        first_day=first_day,
+        last_day=last_day,
         dossiers=dossiers,
         units=reference.units(province),
         procedures=reference.procedures(),
@@ -121,18 +125,15 @@ def simulate(  # noqa: PLR0913 - one argument an option
 
 @app.command()
 def send(
-    file: Annotated[
-        Path,
-        typer.Argument(
-            help="NDJSON, one event a line; - reads standard input.", exists=True, dir_okay=False, allow_dash=True
-        ),
-    ],
+    file: Annotated[str, typer.Argument(help="NDJSON, one event a line; - reads standard input.")],
     url: Url = None,
     key: Key = None,
     data: Data = _DEFAULT_DATA,
 ) -> None:
     """Post events from a file; sending it again harms nothing."""
-    with nullcontext(sys.stdin.buffer) if str(file) == "-" else file.open("rb") as lines:
+    if file != "-" and not Path(file).is_file():
+        raise typer.BadParameter(f"there is no file {file}")
+    with nullcontext(sys.stdin.buffer) if file == "-" else Path(file).open("rb") as lines:
         _report(*_access(url, key, data), (line.strip() for line in lines if line.strip()))
 
 
@@ -204,7 +205,7 @@ def client_list(database_url: Database = None, data: Data = _DEFAULT_DATA) -> No
         units = "all units" if grant.units is None else ",".join(sorted(grant.units))
         sources = "any source" if grant.sources is None else ",".join(sorted(grant.sources))
         scopes = ",".join(sorted(client.scopes))
-        typer.echo(f"{grant.province} {grant.client}: {keys} working keys; {units}; {sources}; {scopes}")
+        typer.echo(f"{grant.province} {grant.client}: working keys: {keys}; {units}; {sources}; {scopes}")
 
 
 @client_app.command("revoke")
@@ -247,6 +248,9 @@ def _report(url: str, key: str, events: Iterable[bytes]) -> None:
     )
     for problem in outcome.problems:
         typer.echo(f"  {problem['id']}: {'; '.join(error['detail'] for error in problem['errors'])}", err=True)
+    untold = outcome.conflict + outcome.rejected - len(outcome.problems)
+    if untold:
+        typer.echo(f"  and {untold} more", err=True)
     if outcome.conflict or outcome.rejected:
         raise typer.Exit(1)
 
@@ -265,6 +269,9 @@ def main() -> None:
         posting.NotPosted,
     ) as error:
         sys.stderr.write(f"motcua: {error}\n")
+        raise SystemExit(1) from error
+    except httpx.TransportError as error:
+        sys.stderr.write(f"motcua: The gateway does not answer: {error}\n")
         raise SystemExit(1) from error
     except Exception as error:
         if not db.is_outage(error):

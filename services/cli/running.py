@@ -46,7 +46,24 @@ def read(data: Path) -> Running:
     :raises NotRunning: none does, or the file is not ours to read.
     """
     try:
-        return Running(**json.loads(_file(data).read_text()))
-    except (OSError, ValueError, TypeError) as error:
-        msg = f"No running motcua was found in {data}; start one with `motcua up`, or name its folder with --data."
-        raise NotRunning(msg) from error
+        found = Running(**json.loads(_file(data).read_text()))
+        alive = _is_alive(found.pids["gateway"])
+    except (OSError, ValueError, TypeError, KeyError):
+        alive = False
+    # The file outlives a system that was killed; its gateway does not.
+    if not alive:
+        raise NotRunning(
+            f"No running motcua was found in {data}; start one with `motcua up`, or name its folder with --data."
+        )
+    return found
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        # It is somebody else's, and there.
+        return True
+    return True

@@ -7,8 +7,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-# Long names of departments and seven columns of figures; a narrower terminal wraps the lines itself.
-_WIDTH = 132
+# Nine columns need about this much; a narrower terminal wraps the lines itself.
+_NARROWEST = 98
 
 _RATES = {"on_time_of_resolved": "Đúng hạn", "online_payment": "Thanh toán trực tuyến", "full_online": "Toàn trình"}
 _COUNTS = {
@@ -21,19 +21,23 @@ _COUNTS = {
 
 def show(answer: Mapping[str, Any]) -> None:
     """Print the rates answer on standard output."""
-    Console(width=_WIDTH).print(of_rates(answer))
+    Console(width=max(Console().width, _NARROWEST)).print(of_rates(answer))
 
 
 def of_rates(answer: Mapping[str, Any]) -> Table:
     """Return the rates answer as a table of one line per unit and one for all of them."""
     first, last = (_day(answer["period"][end]) for end in ("from", "to"))
     table = Table(
-        title=f"Kết quả giải quyết thủ tục hành chính từ {first} đến {last}", title_style="bold", box=box.SIMPLE_HEAD
+        title=f"Kết quả giải quyết thủ tục hành chính từ {first} đến {last}",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
     )
-    table.add_column("Mã")
-    table.add_column("Đơn vị", no_wrap=True, max_width=40)
+    table.add_column("Mã", no_wrap=True)
+    table.add_column("Đơn vị", no_wrap=True, min_width=20, max_width=40)
     for heading in (*_COUNTS.values(), *_RATES.values()):
-        table.add_column(heading, justify="right", min_width=8, max_width=10)
+        table.add_column(heading, justify="right", min_width=6 if heading in _COUNTS.values() else 8, max_width=9)
     for row in answer["rows"]:
         table.add_row(row["unit"]["code"], row["unit"]["name"], *_cells(row))
     table.add_section()

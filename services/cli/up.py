@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import json
 import logging
 import os
@@ -108,18 +109,27 @@ def _signals_ignored() -> Iterator[None]:
 
 
 def _check_port(port: int) -> None:
-    if not _is_free(port):
-        msg = f"Port {port} on 127.0.0.1 is already in use; end the program that uses it or choose another with --port."
-        raise CannotStart(msg)
+    try:
+        _bind(port)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            why = f"Port {port} on 127.0.0.1 is already in use; end the program that uses it or"
+        else:
+            why = f"Port {port} on 127.0.0.1 cannot be used ({error.strerror});"
+        raise CannotStart(f"{why} choose another with --port.") from error
+
+
+def _bind(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(("127.0.0.1", port))
 
 
 def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
+    try:
+        _bind(port)
+    except (OSError, OverflowError):
+        return False
     return True
 
 
@@ -175,7 +185,10 @@ def _show(options: Options, started: Running, seconds: float) -> None:
     with posting.client(started.url, started.api_key) as gateway:
         if not demo.has_reference(gateway):
             demo.load_reference(gateway, demo.PROVINCE)
-        if not options.empty:
+        without_demo = options.data / "without-demo"
+        if options.empty:
+            without_demo.touch()
+        if not without_demo.exists():
             _load_month(options.data / "demo-incomplete", gateway)
         if options.as_json:
             line = {name: getattr(started, name) for name in ("url", "api_key", "database_url", "pids")}
@@ -225,12 +238,12 @@ See the dossier:
     sys.stdout.flush()
 
 
-_CODE = "H37.05977-261030-9001"
+_CODE = "H37.05977-261030-9000"
 _EVENT = json.dumps(
     {
         "specversion": "1.0",
-        "id": "hello-1",
-        "source": "urn:example:hello",
+        "id": "first-1",
+        "source": "urn:example:first",
         "type": "vn.motcua.dossier.received",
         "subject": _CODE,
         "time": "2026-10-30T08:30:00+07:00",

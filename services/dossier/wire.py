@@ -70,7 +70,7 @@ _CODES: Mapping[str, str] = {
     "missing": "field_required",
     "extra_forbidden": "unknown_field",
     "union_tag_invalid": "unknown_type",
-    "union_tag_not_found": "unknown_type",
+    "union_tag_not_found": "field_required",
     "literal_error": "value_not_allowed",
     "value_error": "invalid_instant",
 }
@@ -151,12 +151,13 @@ def _item_error(fault: Any) -> ItemError:  # noqa: ANN401 - pydantic's ErrorDeta
             if kind.startswith(("int", "greater", "less", "finite"))
             else "invalid_value"
         )
+    if kind.startswith("union_tag"):
+        told = fault["ctx"].get("tag")
+        return item_error(code, "/type", "the type is missing" if told is None else f"there is no type {told[:100]}")
     # pydantic names the branch of the union in the place; the sender knows only its own event.
     place = [str(part) for part in fault["loc"] if not str(part).startswith("vn.motcua.")]
     pointer = "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in place)
-    return item_error(
-        code, pointer or ("/type" if code == "unknown_type" else ""), fault["msg"].removeprefix("Value error, ")
-    )
+    return item_error(code, pointer, fault["msg"].removeprefix("Value error, "))
 
 
 def error_json(error: ItemError) -> dict[str, str]:

@@ -13,6 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 
 from services.kit import db
+from services.kit.parameters import UnknownParameter
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,9 @@ class Problem:
 
 
 INVALID_REQUEST = Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_request", "Tham số của yêu cầu không hợp lệ.")
+UNKNOWN_PARAMETER = Problem(
+    HTTPStatus.UNPROCESSABLE_ENTITY, "unknown_parameter", "Yêu cầu có tham số không được hỗ trợ."
+)
 INTERNAL = Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "Hệ thống gặp lỗi; lỗi đã được ghi lại.")
 UNAVAILABLE = Problem(
     HTTPStatus.SERVICE_UNAVAILABLE, "database_unavailable", "Cơ sở dữ liệu tạm thời không trả lời; hãy gửi lại.", 1
@@ -73,6 +77,7 @@ def install(app: FastAPI, table: Mapping[type[Exception], Problem]) -> None:
     """Give each domain error of `table` its answer, and every other failure a problem of its own."""
     for kind, problem in table.items():
         app.add_exception_handler(kind, _handler(problem))
+    app.add_exception_handler(UnknownParameter, _handler(UNKNOWN_PARAMETER))
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(HTTPException, _http)
     for kind in (DBAPIError, PoolTimeoutError, OSError):

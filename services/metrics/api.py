@@ -9,7 +9,7 @@ import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from services.contract import Grant
-from services.kit import clock, door, problems
+from services.kit import clock, door, parameters, problems
 from services.kit.problems import Problem
 from services.metrics import report, store
 from services.metrics.domain import periods
@@ -49,20 +49,43 @@ PROBLEMS: Mapping[type[Exception], Problem] = {
 
 def router(state: State) -> APIRouter:
     """Return the service's routes over `state`."""
-    routes = APIRouter()
+    routes = APIRouter(dependencies=[Depends(parameters.known_only)])
     granted = Annotated[Grant, Depends(door.grant_reader(state.internal_key))]
 
     @routes.get("/v1/rates", responses=_RATES_DOC)
     async def get_rates(  # noqa: PLR0913 - one argument a query parameter
         request: Request,
         grant: granted,
-        period: Annotated[str, Query(max_length=40, examples=["2026-10"])],
-        by: Literal["unit", "none"] = "unit",
-        role: Literal["resolving", "receiving"] = "resolving",
-        kind: Literal["commune", "department"] | None = None,
-        unit: Annotated[list[str] | None, Query(max_length=200)] = None,
-        boundaries: Literal["current", "historical"] = "current",
-        min_position: Annotated[str | None, Query(max_length=18)] = None,
+        period: Annotated[
+            str,
+            Query(
+                max_length=40,
+                examples=["2026-10"],
+                description="`2026`, `2026-H1`, `2026-Q4`, `2026-10`, `2026-10-05` or `2026-10-01..2026-10-20`.",
+            ),
+        ],
+        by: Annotated[
+            Literal["unit", "none"], Query(description="One row for each unit, or the total alone.")
+        ] = "unit",
+        role: Annotated[
+            Literal["resolving", "receiving"],
+            Query(description="Count a dossier for the unit that decides it, or for the counter that took it in."),
+        ] = "resolving",
+        kind: Annotated[
+            Literal["commune", "department"] | None, Query(description="Communes or departments alone.")
+        ] = None,
+        unit: Annotated[
+            list[str] | None,
+            Query(max_length=200, description="Codes of units; repeat the parameter for several."),
+        ] = None,
+        boundaries: Annotated[
+            Literal["current", "historical"],
+            Query(description="Count former units for their successors of today, or as they were."),
+        ] = "current",
+        min_position: Annotated[
+            str | None,
+            Query(max_length=18, description="Wait up to ten seconds until this position is counted."),
+        ] = None,
     ) -> Response:
         """Return counts and rates of a period per unit, and their total.
 

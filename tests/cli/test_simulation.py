@@ -142,7 +142,7 @@ def test_dossier_codes_count_the_receipts_of_a_unit_and_day() -> None:
 
     on_the_monday = [code for code in codes if "-260817-" in code]
 
-    assert on_the_monday == [f"H37.06000-260817-{n:04}" for n in range(1, len(on_the_monday) + 1)]
+    assert on_the_monday == [f"H37.06000-260817-{SCENARIO.seed}{n:04}" for n in range(1, len(on_the_monday) + 1)]
 
 
 def test_deliveries_come_in_the_order_of_posting() -> None:

@@ -104,7 +104,7 @@ def test_more_than_five_thousand_items_are_too_many_even_where_none_is_an_event(
     ("event", "code", "pointer"),
     [
         ({**RECEIVED, "type": "vn.motcua.dossier.eaten"}, "unknown_type", "/type"),
-        ({name: RECEIVED[name] for name in RECEIVED if name != "type"}, "unknown_type", "/type"),
+        ({name: RECEIVED[name] for name in RECEIVED if name != "type"}, "field_required", "/type"),
         ({name: RECEIVED[name] for name in RECEIVED if name != "id"}, "field_required", "/id"),
         ({name: RECEIVED[name] for name in RECEIVED if name != "time"}, "field_required", "/time"),
         ({**RECEIVED, "citizen_name": "Nguyễn Văn A"}, "unknown_field", "/citizen_name"),

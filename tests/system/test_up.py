@@ -315,3 +315,61 @@ def test_simulated_events_are_sent_from_a_file_and_again_without_harm(data: Path
     assert total["counts"]["received"] == 40
     assert "Phường Đông Kinh" in shown.stdout
     assert "Tổng cộng" in shown.stdout
+
+
+def test_a_folder_started_empty_is_never_filled_with_simulated_dossiers(data: Path) -> None:
+    with up(data, embedded.free_port()):
+        pass
+
+    process = subprocess.Popen(
+        _command("up", "--json", "--port", str(embedded.free_port()), "--data", data),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    started = Up(process, json.loads(process.stdout.readline()), data)
+    with started.client() as client:
+        recorded = client.get("/v1/feed").json()["entries"]
+    status = started.stop()
+    process.communicate()
+
+    assert recorded == []
+    assert status == 0
+
+
+def test_events_are_sent_through_a_pipe_and_different_seeds_never_meet(data: Path) -> None:
+    first, second = (_run("simulate", "--dossiers", "5", "--seed", seed) for seed in ("1", "2"))
+    with up(data, embedded.free_port()):
+        sent = [
+            subprocess.run(
+                _command("send", "-", "--data", data), input=lines, capture_output=True, text=True, check=False
+            )
+            for lines in (first.stdout, second.stdout)
+        ]
+
+    assert [finished.returncode for finished in sent] == [0, 0]
+    assert all(" 0 duplicate, 0 conflict, 0 rejected" in finished.stdout for finished in sent)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("send", "nowhere.ndjson"), "nowhere.ndjson"),
+        (("simulate", "--province", "77"), "choose from 19, 20"),
+        (("simulate", "--from", "2026-12-01", "--to", "2026-11-01"), "before"),
+        (("simulate", "--from", "tomorrow"), "YYYY-MM-DD"),
+        (("client", "add", "x", "--province", "abc"), "abc is no code"),
+        (("client", "add", "x", "--scopes", "everything"), "rates:read"),
+        (("migrate", "--database-url", "mysql://x"), "postgresql://"),
+        (("rates", "--period", "2026-10", "--url", "http://127.0.0.1:1", "--key", "k"), "does not answer"),
+        (("rates", "--period", "2026-10", "--url", "127.0.0.1", "--key", "k"), "does not answer"),
+        (("up", "--port", "65536"), "65535"),
+    ],
+)
+def test_what_an_operator_mistypes_is_said_without_a_traceback(arguments: Sequence[str], said: str) -> None:
+    finished = _run(*arguments)
+
+    assert finished.returncode in {1, 2}
+    assert said in finished.stderr
+    assert "Traceback" not in finished.stderr

@@ -81,7 +81,10 @@ def dossiers(scenario: Scenario) -> Iterator[Dossier]:
                 return
             unit = receipt.habits.unit.code
             numbers[unit] = number = numbers.get(unit, 0) + 1
-            yield _dossier(f"{prefix}.{unit}-{day:%y%m%d}-{number:04}", receipt, province.hours, rng, until)
+            # The seed is part of the code, so that what two seeds make can live in one system.
+            yield _dossier(
+                f"{prefix}.{unit}-{day:%y%m%d}-{scenario.seed}{number:04}", receipt, province.hours, rng, until
+            )
 
 
 def _dossier(code: str, receipt: Receipt, hours: OfficeHours, rng: Random, until: datetime) -> Dossier:

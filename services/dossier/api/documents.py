@@ -11,7 +11,7 @@ _RECEIVED_EXAMPLE = {
     "id": "05977-2026-000123-received",
     "source": "urn:example:one-stop:05977",
     "type": "vn.motcua.dossier.received",
-    "subject": "H37.05977-261005-0001",
+    "subject": "H37.05977-261005-9001",
     "time": "2026-10-05T08:30:00+07:00",
     "data": {
         "procedure": "2.000815",
@@ -35,7 +35,7 @@ _RESOLVED_EXAMPLE = {
     "time": "2026-10-05T10:00:00+07:00",
     "data": {"outcome": "approved", "result": "electronic", "in_person": False},
 }
-DOSSIER_EXAMPLE = {"dossier": {"code": "H37.05977-261005-0001", "status": "pending"}, "events": [], "due": []}
+DOSSIER_EXAMPLE = {"dossier": {"code": "H37.05977-261005-9001", "status": "pending"}, "events": [], "due": []}
 
 
 def documented(example: object, *statuses: int) -> dict[str, Any]:
@@ -58,6 +58,8 @@ def put_documented(shape: type[Frozen]) -> dict[str, Any]:
     }
 
 
+_ACCEPTED_EXAMPLE = {"position": "1", "id": "05977-2026-000123-received", "status": "accepted"}
+
 EVENTS_DOC: dict[str, Any] = {
     "responses": {
         200: {
@@ -66,7 +68,7 @@ EVENTS_DOC: dict[str, Any] = {
         },
         201: {
             "description": "The one event was accepted",
-            "content": {JSON: {"schema": {"type": "object"}, "example": {"position": "1", "status": "accepted"}}},
+            "content": {JSON: {"schema": {"type": "object"}, "example": _ACCEPTED_EXAMPLE}},
         },
         **problems.documented(400, 403, 409, 413, 415, 422, 503),
     },

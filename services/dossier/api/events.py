@@ -3,14 +3,14 @@
 from http import HTTPStatus
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from services.contract import Grant
 from services.dossier import wire
 from services.dossier.api import documents, edge
 from services.dossier.intake import Answer, Result
 from services.dossier.state import State
-from services.kit import door, problems
+from services.kit import door, parameters, problems
 from services.kit.problems import Problem
 
 _INVALID_EVENT = Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_event", "Sự kiện không hợp lệ.")
@@ -21,15 +21,17 @@ _FORBIDDEN_CODES = {"source_forbidden", "unit_forbidden"}
 
 def router(state: State) -> APIRouter:
     """Return the route that records events."""
-    routes = APIRouter()
+    routes = APIRouter(dependencies=[Depends(parameters.known_only)])
     granted = Annotated[Grant, Depends(door.grant_reader(state.internal_key))]
 
     @routes.post("/v1/events", **documents.EVENTS_DOC)
     async def record_events(
         request: Request,
         grant: granted,
-        dry_run: bool = False,  # noqa: FBT001, FBT002 - a query parameter
-        results: Literal["all"] | None = None,
+        dry_run: Annotated[bool, Query(description="Answer as if, and record nothing.")] = False,  # noqa: FBT002 - a query parameter
+        results: Annotated[
+            Literal["all"] | None, Query(description="Name every item of an array, also those newly accepted.")
+        ] = None,
     ) -> Response:
         """Record one event or an array of up to 5,000; answered after the commit, safe to send again."""
         if edge.content_type(request) not in wire.JSON_TYPES:

@@ -11,7 +11,7 @@ from services.dossier import store
 from services.dossier.api import documents, edge
 from services.dossier.domain import lifecycle
 from services.dossier.state import State
-from services.kit import door
+from services.kit import door, parameters
 
 # A process that another one writes beside is noticed at this pace; its own commits wake a reader at once.
 _POLL_SECONDS = 0.25
@@ -28,12 +28,13 @@ class UnknownDossier(Exception):
 
 _UNKNOWN = "no dossier of this code is known to this client"
 
-_Limit = Annotated[int, Query(ge=1, le=_LARGEST_PAGE)]
+_Limit = Annotated[int, Query(ge=1, le=_LARGEST_PAGE, description="The most that one page may hold.")]
+_After = Annotated[str, Query(description="A position that this system gave out; what comes after it is answered.")]
 
 
 def router(state: State) -> APIRouter:
     """Return the routes that read dossiers, log and feed."""
-    routes = APIRouter()
+    routes = APIRouter(dependencies=[Depends(parameters.known_only)])
     granted = Annotated[Grant, Depends(door.grant_reader(state.internal_key))]
 
     @routes.get("/v1/dossiers/{code:path}", **documents.documented(documents.DOSSIER_EXAMPLE, 404))
@@ -59,7 +60,7 @@ def router(state: State) -> APIRouter:
 
     @routes.get("/v1/events", **documents.documented({"items": [], "next_cursor": None}))
     async def get_events(
-        grant: granted, after: str = "0", cursor: str | None = None, limit: _Limit = _DEFAULT_PAGE
+        grant: granted, after: _After = "0", cursor: _After | None = None, limit: _Limit = _DEFAULT_PAGE
     ) -> Response:
         """Return the log after a position, in recording order; `cursor` and `after` mean the same."""
         async with state.database.connect() as transaction:
@@ -71,11 +72,13 @@ def router(state: State) -> APIRouter:
     async def get_feed(  # noqa: PLR0913 - one argument a query parameter
         request: Request,
         grant: granted,
-        after: str = "0",
+        after: _After = "0",
         limit: _Limit = _DEFAULT_PAGE,
-        wait: Annotated[float, Query(ge=0, le=30)] = 0,
-        reference: int | None = None,
-        province: str | None = None,
+        wait: Annotated[float, Query(ge=0, le=30, description="Seconds to hold back an empty page.")] = 0,
+        reference: Annotated[
+            int | None, Query(description="The version of the reference data that the reader has.")
+        ] = None,
+        province: Annotated[str | None, Query(description="The client's own province, if it is named at all.")] = None,
     ) -> Response:
         """Return the standings that changed after a position, each once, at its latest change.
 

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import date
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.contract import CalendarDay, Frozen, Grant, Procedure, Unit, vietnamese_day
@@ -12,28 +12,29 @@ from services.dossier import store, wire
 from services.dossier.api import documents, edge
 from services.dossier.state import State
 from services.dossier.wire import R
-from services.kit import clock, door
+from services.kit import clock, door, parameters
 
-_Versions = Literal["in_force", "all"]
+_Versions = Annotated[Literal["in_force", "all"], Query(description="Those in force on the day, or every version.")]
+_Day = Annotated[date | None, Query(description="A day; default: today in Vietnam.")]
 
 
 def router(state: State) -> APIRouter:
     """Return the routes of reference data."""
-    routes = APIRouter()
+    routes = APIRouter(dependencies=[Depends(parameters.known_only)])
     granted = Annotated[Grant, Depends(door.grant_reader(state.internal_key))]
 
     @routes.get("/v1/units", **documents.documented({"items": [], "next_cursor": None}))
-    async def get_units(grant: granted, on: date | None = None, versions: _Versions = "in_force") -> Response:
+    async def get_units(grant: granted, on: _Day = None, versions: _Versions = "in_force") -> Response:
         """Return the province's units in force on a day (default today), or every version of them."""
         return await _listed(state, grant, lambda t: store.units(t, grant.province, _on(on, versions)))
 
     @routes.get("/v1/procedures", **documents.documented({"items": [], "next_cursor": None}))
-    async def get_procedures(grant: granted, on: date | None = None, versions: _Versions = "in_force") -> Response:
+    async def get_procedures(grant: granted, on: _Day = None, versions: _Versions = "in_force") -> Response:
         """Return the procedures in force on a day (default today), or every version of them."""
         return await _listed(state, grant, lambda t: store.procedures(t, grant.province, _on(on, versions)))
 
     @routes.get("/v1/calendar", **documents.documented({"items": [], "next_cursor": None}))
-    async def get_calendar(grant: granted, on: date | None = None) -> Response:
+    async def get_calendar(grant: granted, on: _Day = None) -> Response:
         """Return the weekdays off and the weekend days worked: all of them, or what is known of one day."""
         return await _listed(state, grant, lambda t: store.calendar_days(t, grant.province, on, on))
 

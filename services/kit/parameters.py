@@ -1,0 +1,22 @@
+"""A query parameter that a route does not know is refused: a mistyped filter must not answer for everything."""
+
+from fastapi import Request
+from fastapi.routing import APIRoute
+
+
+class UnknownParameter(Exception):
+    """The request has a query parameter that its route does not know."""
+
+
+async def known_only(request: Request) -> None:
+    """Pass requests whose query parameters the route declares; a dependency of every router.
+
+    :raises UnknownParameter: naming those that it does not.
+    """
+    route = request.scope["route"]
+    assert isinstance(route, APIRoute)  # noqa: S101 - dependencies run on such routes alone
+    known = {field.alias for field in route.dependant.query_params}
+    unknown = sorted(set(request.query_params) - known)
+    if unknown:
+        names = ", ".join(name[:40] for name in unknown)
+        raise UnknownParameter(f"unknown parameter {names}; the route knows {', '.join(sorted(known)) or 'none'}")
