@@ -28,7 +28,9 @@ def in_own_schema(name: str | None, kind: str, _parents: object) -> bool:
 
 
 def migrate(connection: Connection) -> None:
-    """Run the pending steps in one transaction that two migrating processes cannot both hold."""
+    """Run the pending steps in one transaction, while no other process migrates the same service."""
+    # Of the session, so that it covers the making of the schema as well; it ends with the connection.
+    connection.execute(text("SELECT pg_advisory_lock(hashtextextended(:name, 0))"), {"name": f"migrate/{service}"})
     # A migration that has to wait for a busy table gives up instead of making everybody else wait behind it.
     connection.execute(text("SET lock_timeout = '5s'"))
     connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {service}"))
@@ -44,9 +46,6 @@ def migrate(connection: Connection) -> None:
         compare_server_default=True,
     )
     with context.begin_transaction():
-        connection.execute(
-            text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": f"migrate/{service}"}
-        )
         context.run_migrations()
 
 

@@ -13,6 +13,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    FailFast,
     Field,
     PlainSerializer,
     StringConstraints,
@@ -184,7 +185,8 @@ AnyEvent = Annotated[
 """An event of any kind, told apart by its `type`."""
 
 EVENT: TypeAdapter[AnyEvent] = TypeAdapter(AnyEvent)
-EVENTS: TypeAdapter[list[AnyEvent]] = TypeAdapter(list[AnyEvent])
+# The first fault is enough to know that the items must be read one by one.
+EVENTS: TypeAdapter[list[AnyEvent]] = TypeAdapter(Annotated[list[AnyEvent], FailFast()])
 
 
 # --- Standings and the feed -------------------------------------------------------------------------------------------
@@ -203,6 +205,7 @@ Flag = Literal[
     "due_before_received",
     "due_beyond_limit",
     "event_after_close",
+    "foreign_event",
     "future_time",
     "unknown_procedure",
 ]
@@ -262,11 +265,15 @@ STANDING: TypeAdapter[Standing] = TypeAdapter(Standing)
 # --- Reference data ---------------------------------------------------------------------------------------------------
 
 
+Day = Annotated[date, Field(ge=date(1900, 1, 1), le=date(2200, 12, 31))]
+"""A calendar day that can be reckoned with; reference data has no use for days beyond."""
+
+
 class Version(Frozen):
     """Something in force from `valid_from` through `valid_to`, or until further notice."""
 
-    valid_from: date
-    valid_to: date | None = None
+    valid_from: Day
+    valid_to: Day | None = None
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -324,7 +331,7 @@ class Procedure(Version):
 class CalendarDay(Frozen):
     """A day that departs from Monday-to-Friday: a weekday off, or a weekend day that is worked in exchange."""
 
-    on_day: date
+    on_day: Day
     working: bool
     name: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
     official: bool = False
@@ -342,11 +349,11 @@ INTERNAL_KEY_HEADER = "motcua-internal-key"
 class Grant(Frozen):
     """What an API client may do. `units` and `sources` are None where they are not limited."""
 
-    client: str
+    client: Identifier
     province: ProvinceCode
     units: frozenset[Code] | None = None
     sources: frozenset[Identifier] | None = None
 
-    def reads(self, *units: str | None) -> bool:
-        """Tell whether the client may see something that belongs to any of `units`."""
-        return self.units is None or any(unit in self.units for unit in units)
+    def header(self) -> str:
+        """Return the grant as a header holds it: JSON in ASCII."""
+        return self.model_dump_json(ensure_ascii=True)

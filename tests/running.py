@@ -18,7 +18,7 @@ from services.dossier.settings import DossierSettings
 from services.gateway import app as gateway
 from services.gateway.domain.access import SCOPES
 from services.gateway.settings import GatewaySettings
-from services.kit.serve import Server
+from services.kit.serve import BoundedProtocol, Server
 from services.metrics import app as metrics
 from services.metrics.settings import MetricsSettings
 
@@ -61,7 +61,7 @@ class System:
     def behind(self, service_url: str, **grant: Any) -> httpx.Client:  # noqa: ANN401 - fields of Grant
         """Return an HTTP client that asks one of the services itself, the way the gateway would."""
         granted = Grant(**{"client": "tests", "province": PROVINCE, **grant})
-        headers = {INTERNAL_KEY_HEADER: INTERNAL_KEY, GRANT_HEADER: granted.model_dump_json()}
+        headers = {INTERNAL_KEY_HEADER: INTERNAL_KEY, GRANT_HEADER: granted.header()}
         return httpx.Client(base_url=service_url, headers=headers, timeout=30)
 
     def load_reference(self, province: str = PROVINCE) -> None:
@@ -78,7 +78,11 @@ class System:
 def served(*apps: tuple[FastAPI, int]) -> Iterator[None]:
     """Serve applications on 127.0.0.1 from one background thread until the block ends."""
     servers = [
-        Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, timeout_graceful_shutdown=1))
+        Server(
+            uvicorn.Config(
+                app, host="127.0.0.1", port=port, log_config=None, http=BoundedProtocol, timeout_graceful_shutdown=1
+            )
+        )
         for app, port in apps
     ]
 

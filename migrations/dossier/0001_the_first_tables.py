@@ -67,6 +67,7 @@ def upgrade() -> None:
         sa.Column("data", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("fingerprint", sa.LargeBinary(), nullable=False),
         sa.Column("client", sa.Text(), nullable=False),
+        sa.Column("sender_units", postgresql.ARRAY(sa.Text()), nullable=True),
         sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("province", "position", name="event_pkey"),
         sa.UniqueConstraint("province", "source", "id", name="event_once"),

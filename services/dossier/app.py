@@ -23,9 +23,11 @@ def application(configuration: DossierSettings) -> FastAPI:
     database = db.engine(
         configuration.database_url, application="dossier", connections=configuration.database_connections
     )
+    # The writer has connections of its own: readers, however many wait, never keep it from committing.
+    writing = db.engine(configuration.database_url, application="dossier intake", connections=2)
     recorded = Bell()
     catalogues = Catalogues()
-    intake = Intake(database, catalogues=catalogues, queued_events=configuration.queued_events, recorded=recorded)
+    intake = Intake(writing, catalogues=catalogues, queued_events=configuration.queued_events, recorded=recorded)
     state = State(
         database,
         catalogues,
@@ -39,6 +41,7 @@ def application(configuration: DossierSettings) -> FastAPI:
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         async with intake.running():
             yield
+        await writing.dispose()
         await database.dispose()
 
     app = FastAPI(title="motcua dossier", version="1", lifespan=lifespan, docs_url=None, redoc_url=None)

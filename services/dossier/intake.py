@@ -231,7 +231,7 @@ def _judge_one(grant: Grant, candidate: Candidate, known: _Known, now: datetime)
     if errors:
         return Result(0, event.id, "rejected", errors=errors)
     known.position += 1
-    occurrence = Occurrence(known.position, now, event.source, event.id, event.time, event.data)
+    occurrence = Occurrence(known.position, now, event.source, event.id, event.time, event.data, grant.units)
     known.fresh.append(
         store.Recorded(grant.province, occurrence, event.type, event.subject, candidate.fingerprint, grant.client)
     )

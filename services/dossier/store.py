@@ -103,6 +103,7 @@ _HISTORIES = (
         _event.occurred_at,
         _event.type,
         _event.data,
+        _event.sender_units,
     )
     .join(_subjects, _event.subject == _subjects.c.subject)
     .where(_event.province == _mine)
@@ -131,7 +132,8 @@ async def histories(
 
 def _occurrence(row: Row[*tuple[Any, ...]]) -> Occurrence:
     data = DATA_OF_TYPE[row.type].model_validate(row.data)
-    return Occurrence(row.position, row.recorded_at, row.source, row.id, row.occurred_at, data)
+    units = None if row.sender_units is None else frozenset(row.sender_units)
+    return Occurrence(row.position, row.recorded_at, row.source, row.id, row.occurred_at, data, units)
 
 
 async def append(transaction: AsyncConnection, events: Sequence[Recorded], standings: Iterable[Standing]) -> None:
@@ -150,6 +152,7 @@ async def append(transaction: AsyncConnection, events: Sequence[Recorded], stand
             event.occurrence.data.model_dump_json(exclude_none=True),
             event.fingerprint,
             event.client,
+            None if event.occurrence.sender_units is None else " ".join(sorted(event.occurrence.sender_units)),
             event.occurrence.recorded_at,
         )
         for event in events

@@ -18,7 +18,7 @@ from sqlalchemy import (
     UniqueConstraint,
     func,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from services.contract import Standing
 from services.kit import db
@@ -39,6 +39,8 @@ event = Table(
     # What a later delivery under the same id is compared with: a hash of the content, blind to its formatting.
     Column("fingerprint", LargeBinary, nullable=False),
     Column("client", Text, nullable=False),
+    # The units that the client was limited to when it sent the event; null where it was not.
+    Column("sender_units", ARRAY(Text)),
     Column("recorded_at", DateTime(timezone=True), nullable=False),
     PrimaryKeyConstraint("province", "position", name="event_pkey"),
     UniqueConstraint("province", "source", "id", name="event_once"),

@@ -15,6 +15,9 @@ from services.contract import EVENT, EVENTS, MAX_EVENTS, AnyEvent, CalendarDay, 
 
 JSON_TYPES = frozenset({"application/json", "application/cloudevents+json", "application/cloudevents-batch+json"})
 
+MAX_ENTRIES = 20_000
+"""The most entries of reference data that one upload may hold: ten times what the largest province has."""
+
 R = TypeVar("R", Unit, Procedure, CalendarDay)
 
 
@@ -135,7 +138,7 @@ def _candidate(item: object) -> Candidate:
     except ValidationError as error:
         found = tuple(_item_error(fault) for fault in error.errors(include_url=False, include_input=False)[:20])
         given = item.get("id") if isinstance(item, dict) else None
-        return Candidate(given if isinstance(given, str) else None, None, b"", found)
+        return Candidate(given[:200] if isinstance(given, str) else None, None, b"", found)
 
 
 def _item_error(fault: Any) -> ItemError:  # noqa: ANN401 - pydantic's ErrorDetails
@@ -184,6 +187,8 @@ def references(body: bytes, content_type: str, shape: type[R]) -> list[R]:
     else:
         given = _json(body)
         rows = given.get("items") if isinstance(given, dict) else given
+    if isinstance(rows, list) and len(rows) > MAX_ENTRIES:
+        raise InvalidReference(f"an upload holds at most {MAX_ENTRIES} entries, this one {len(rows)}")
     try:
         entries: list[R] = TypeAdapter(list[shape]).validate_python(rows)  # type: ignore[valid-type]
     except ValidationError as error:

@@ -8,6 +8,7 @@ from http import HTTPStatus
 import orjson
 from fastapi import FastAPI, Request, Response
 from fastapi.openapi.docs import get_swagger_ui_html
+from starlette.requests import ClientDisconnect
 from starlette.responses import RedirectResponse
 from starlette.routing import Route as StarletteRoute
 from starlette.staticfiles import StaticFiles
@@ -44,6 +45,7 @@ PROBLEMS: Mapping[type[Exception], Problem] = {
         HTTPStatus.FORBIDDEN, "missing_scope", "Khoá truy cập không có quyền thực hiện thao tác này."
     ),
     TooLarge: Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body_too_large", "Nội dung gửi lên vượt quá 5 MB."),
+    ClientDisconnect: Problem(HTTPStatus.BAD_REQUEST, "body_incomplete", "Nội dung gửi lên bị ngắt giữa chừng."),
     TooSlow: Problem(HTTPStatus.REQUEST_TIMEOUT, "body_too_slow", "Nội dung gửi lên quá chậm."),
     TooManyRequests: Problem(HTTPStatus.TOO_MANY_REQUESTS, "too_many_requests", "Quá nhiều yêu cầu; hãy gửi lại.", 1),
     Overloaded: Problem(HTTPStatus.SERVICE_UNAVAILABLE, "overloaded", "Hệ thống đang bận; hãy gửi lại.", 1),
@@ -84,9 +86,9 @@ def _passed_on(state: State, by_method: Mapping[str, Route]) -> Endpoint:
         size = _announced_size(request)
         with state.limits.request(), state.limits.memory(size):
             body = await _body(request) if size else b""
-            return await state.upstreams[route.service].ask(
-                method, request.scope["raw_path"], request.scope["query_string"], request.headers, body, client.grant
-            )
+            query = request.scope["query_string"]
+            target = request.scope["raw_path"] + (b"?" + query if query else b"")
+            return await state.upstreams[route.service].ask(method, target, request.headers.raw, body, client.grant)
 
     return endpoint
 

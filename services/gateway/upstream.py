@@ -1,6 +1,6 @@
 """A request reaches the service that answers it, and the answer comes back, byte for byte."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import httpx
@@ -13,7 +13,7 @@ from services.contract import GRANT_HEADER, INTERNAL_KEY_HEADER, Grant
 _TIMEOUT = httpx.Timeout(45, connect=2)
 _CONNECTIONS = httpx.Limits(max_connections=600, max_keepalive_connections=100, keepalive_expiry=60)
 
-_PASSED_ON = ("content-type", "content-encoding", "accept", "accept-encoding", "if-none-match")
+_PASSED_ON = {b"content-type", b"content-encoding", b"accept", b"accept-encoding", b"if-none-match"}
 _PASSED_BACK = (
     "content-type",
     "content-encoding",
@@ -25,6 +25,10 @@ _PASSED_BACK = (
     "motcua-position",
     "motcua-reference",
 )
+
+
+Headers = Sequence[tuple[bytes, bytes]]
+"""Header fields as they stand on the wire, names in lower case."""
 
 
 class Unavailable(Exception):
@@ -46,29 +50,28 @@ class Upstream:
         """Close all connections."""
         await self._transport.aclose()
 
-    async def ask(  # noqa: PLR0913 - the parts of an HTTP request
-        self, method: str, path: bytes, query: bytes, headers: Mapping[str, str], body: bytes, grant: Grant
-    ) -> Response:
+    async def ask(self, method: str, target: bytes, headers: Headers, body: bytes, grant: Grant) -> Response:
         """Return the service's answer to the request made on behalf of `grant`.
 
         :raises Unavailable: there was none, after a second try; every route is safe to repeat.
         """
-        sent = {name: headers[name] for name in _PASSED_ON if name in headers}
-        sent["host"] = self._url.netloc.decode()
-        sent[INTERNAL_KEY_HEADER] = self._key
-        sent[GRANT_HEADER] = grant.model_dump_json()
+        sent = [(name, value) for name, value in headers if name in _PASSED_ON]
+        sent += [
+            (b"host", self._url.netloc),
+            (INTERNAL_KEY_HEADER.encode(), self._key.encode()),
+            (GRANT_HEADER.encode(), grant.header().encode()),
+        ]
         if body or method != "GET":
-            sent["content-length"] = str(len(body))
-        url = self._url.copy_with(raw_path=path + (b"?" + query if query else b""))
+            sent.append((b"content-length", str(len(body)).encode()))
         try:
-            return await self._once(method, url, sent, body)
+            return await self._once(method, target, sent, body)
         except httpx.RemoteProtocolError:
             # The service closed a connection that had been idle, or is being restarted.
             pass
         except httpx.TransportError as error:
             raise self._unavailable() from error
         try:
-            return await self._once(method, url, sent, body)
+            return await self._once(method, target, sent, body)
         except httpx.TransportError as error:
             raise self._unavailable() from error
 
@@ -77,16 +80,17 @@ class Upstream:
 
         :raises Unavailable: the service does not answer.
         """
-        url = self._url.copy_with(raw_path=b"/openapi.json")
         try:
-            answered = await self._once("GET", url, {"host": self._url.netloc.decode()}, b"")
+            answered = await self._once("GET", b"/openapi.json", [(b"host", self._url.netloc)], b"")
         except httpx.TransportError as error:
             raise self._unavailable() from error
         document: Mapping[str, Any] = orjson.loads(answered.body)
         return document
 
-    async def _once(self, method: str, url: httpx.URL, headers: Mapping[str, str], body: bytes) -> Response:
-        request = httpx.Request(method, url, headers=headers, content=body, extensions={"timeout": _TIMEOUT.as_dict()})
+    async def _once(self, method: str, target: bytes, headers: Headers, body: bytes) -> Response:
+        # The target goes on as it came: a URL would resolve `..`, and so reach a route that nobody asked the scope of.
+        extensions = {"timeout": _TIMEOUT.as_dict(), "target": target}
+        request = httpx.Request(method, self._url, headers=headers, content=body, extensions=extensions)
         response = await self._transport.handle_async_request(request)
         try:
             content = b"".join([part async for part in response.stream])  # type: ignore[union-attr]

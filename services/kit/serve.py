@@ -12,8 +12,12 @@ from collections.abc import Callable
 import uvicorn
 from fastapi import FastAPI
 from pydantic import Field
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from services.kit import observe, settings
+
+# A grant of every unit of the largest province and a cookie jar besides would fit twice.
+_LARGEST_HEAD_BYTES = 128 * 1024
 
 
 class ServerSettings(settings.Settings):
@@ -24,6 +28,32 @@ class ServerSettings(settings.Settings):
     stop_with_stdin: bool = False
     """Stop when standard input is closed, which happens even when the parent process is killed."""
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$")
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """Closes a connection whose request head is larger than any real one: the parser would hold all of it."""
+
+    _head_bytes = 0
+    _in_head = True
+    _head_or_body_ended = False
+
+    def data_received(self, data: bytes) -> None:
+        """Take what arrived; where nothing ended with it, all of it belongs to the head of a request."""
+        self._head_or_body_ended = False
+        super().data_received(data)
+        self._head_bytes = 0 if self._head_or_body_ended or not self._in_head else self._head_bytes + len(data)
+        if self._head_bytes > _LARGEST_HEAD_BYTES:
+            self.transport.close()
+
+    def on_headers_complete(self) -> None:
+        """Note that a body may follow."""
+        self._in_head, self._head_or_body_ended = False, True
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """Note that another head may follow."""
+        self._in_head, self._head_or_body_ended = True, True
+        super().on_message_complete()
 
 
 class Server(uvicorn.Server):
@@ -51,7 +81,7 @@ def run(app: Callable[[], FastAPI], server: ServerSettings) -> None:
         host=server.host,
         port=server.port,
         loop="uvloop",
-        http="httptools",
+        http=BoundedProtocol,
         access_log=False,
         log_config=None,
         server_header=False,

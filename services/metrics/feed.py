@@ -26,7 +26,7 @@ def client(url: str) -> httpx.AsyncClient:
 
 def _on_behalf_of(province: str, internal_key: str) -> dict[str, str]:
     grant = Grant(client="metrics", province=province)
-    return {GRANT_HEADER: grant.model_dump_json(), INTERNAL_KEY_HEADER: internal_key}
+    return {GRANT_HEADER: grant.header(), INTERNAL_KEY_HEADER: internal_key}
 
 
 async def page_after(  # noqa: PLR0913 - each names a part of the request

@@ -83,6 +83,9 @@ async def _follow_forever(database: AsyncEngine, source: Source, province: str, 
         _HEAD.labels(province).set(read.page.head)
         if read.page.entries:
             counted.ring()
+        elif read.reference_version == reached.reference_version:
+            # Where no seat is left to wait in, empty pages come at once.
+            await asyncio.sleep(_FIRST_PAUSE_SECONDS)
 
 
 async def count_page(database: AsyncEngine, source: Source, province: str, read: feed.Page) -> int:

@@ -250,6 +250,39 @@ def test_the_due_date_is_explained_step_by_step() -> None:
     assert [step.code for step in given_by_sender] == ["sender"]
 
 
+def sent_by(unit: str, occurrence: Occurrence) -> Occurrence:
+    return replace(occurrence, sender_units=frozenset({unit}))
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [Forwarded(to_unit="05983"), APPROVED, Withdrawn(), Paid(amount=5, method="online"), Returned(channel="counter")],
+    ids=["forwarded", "resolved", "withdrawn", "paid", "returned"],
+)
+def test_what_another_unit_planted_before_the_receipt_is_flagged_and_left_out(planted: Data) -> None:
+    theirs, receipt = happened((at("08:00"), planted), (at("08:30"), received()))
+
+    found = lifecycle.fold("H37", [sent_by("05983", theirs), sent_by("05977", receipt)], KNOWN)
+
+    assert replace(found, position=1) == replace(fold((at("08:30"), received())), flags=("foreign_event",))
+
+
+def test_the_resolving_unit_ends_a_dossier_and_a_former_one_no_longer_does() -> None:
+    receipt, forwarded, again, resolved = happened(
+        (at("08:30"), received()),
+        (at("09:00"), Forwarded(to_unit="05983")),
+        (at("10:00"), Forwarded(to_unit="LS-STP")),
+        (at("11:00"), APPROVED),
+    )
+    before = [sent_by("05977", receipt), sent_by("05977", forwarded), sent_by("05983", again)]
+
+    by_the_former = lifecycle.fold("H37", [*before, sent_by("05983", resolved)], KNOWN)
+    by_the_present = lifecycle.fold("H37", [*before, sent_by("LS-STP", resolved)], KNOWN)
+
+    assert (by_the_former.status, by_the_former.flags) == ("pending", ("foreign_event",))
+    assert (by_the_present.status, by_the_present.flags) == ("resolved", ())
+
+
 # Few instants, so that many events share one.
 _instants = st.integers(0, 47).map(lambda hour: at("00:00") + timedelta(hours=hour))
 _data: st.SearchStrategy[Data] = st.one_of(

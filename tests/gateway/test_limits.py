@@ -1,6 +1,8 @@
 """No client, no body and no burst takes more of the gateway than it may."""
 
 import socket
+import threading
+import time
 from collections.abc import Iterator
 
 import httpx
@@ -135,3 +137,40 @@ def test_a_request_holds_five_thousand_events_and_not_one_more(system: System) -
     assert (too_many.status_code, too_many.json()["code"]) == (413, "too_many_events")
     assert (too_many_with_a_fault.status_code, too_many_with_a_fault.json()["code"]) == (413, "too_many_events")
     assert (enough.status_code, enough.json()["accepted"]) == (200, MAX_EVENTS)
+
+
+def test_an_allowance_grows_again_with_time() -> None:
+    limits = _limits(requests_per_second=1)
+    for _ in range(10):
+        limits.spend("20", "one-stop")
+    time.sleep(1.1)
+
+    limits.spend("20", "one-stop")
+
+
+def test_an_allowance_that_nobody_used_does_not_grow_beyond_ten_seconds_worth() -> None:
+    limits = _limits(requests_per_second=1)
+    limits.spend("20", "one-stop")
+    time.sleep(2.2)
+
+    for _ in range(10):
+        limits.spend("20", "one-stop")
+
+    with pytest.raises(TooManyRequests):
+        limits.spend("20", "one-stop")
+
+
+def test_a_request_that_finds_no_seat_is_told_to_come_back(database_url: str) -> None:
+    with running.system(database_url, requests_at_once=1) as system:
+        waiting, next_one = system.client(), system.client()
+        poll = threading.Thread(target=lambda: waiting.get("/v1/feed", params={"wait": 2}))
+        poll.start()
+        time.sleep(0.5)
+
+        answer = next_one.get("/v1/units")
+        poll.join()
+        waiting.close()
+        next_one.close()
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "overloaded")
+    assert answer.headers["retry-after"] == "1"

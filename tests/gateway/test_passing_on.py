@@ -1,6 +1,12 @@
 """Whatever is asked of the gateway, the answer is the service's own or one problem that says what to do."""
 
+import contextlib
+import http.client
+import json
+import socket
+
 import httpx
+import pytest
 
 from services.gateway.domain.access import ROUTES
 from tests.builders import received
@@ -87,3 +93,56 @@ def test_a_path_with_characters_no_code_can_hold_is_an_unknown_dossier(system: S
 
 def _quoted(code: str) -> str:
     return "".join(f"%{byte:02X}" for byte in code.encode())
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "..%2fevents",
+        "../events",
+        "../feed",
+        "../../metrics",
+        "../../openapi.json",
+        "./",
+        "a/../../units",
+        "%2e%2e/feed",
+    ],
+)
+def test_no_path_reaches_a_route_other_than_its_own(system: System, path: str) -> None:
+    key = system.key("reader", scopes=["dossiers:read"])
+    host, port = system.gateway_url.removeprefix("http://").split(":")
+
+    # By hand, because every HTTP library would tidy the path up first.
+    connection = http.client.HTTPConnection(host, int(port), timeout=10)
+    connection.putrequest("GET", f"/v1/dossiers/{path}", skip_host=False)
+    connection.putheader("Authorization", f"Bearer {key}")
+    connection.endheaders()
+    answer = connection.getresponse()
+    told = json.loads(answer.read())
+    connection.close()
+
+    assert (answer.status, told["code"]) == (404, "unknown_dossier")
+
+
+def test_clients_and_units_may_have_vietnamese_names(system: System) -> None:
+    with system.client(name="Trung tâm Lạng Sơn", units=["Đơn-vị", "05977"]) as client:
+        assert client.get("/v1/feed").status_code == 200
+
+
+def test_bytes_that_are_no_text_in_a_header_are_passed_on_and_harm_nothing(system: System) -> None:
+    with system.client() as client:
+        answer = client.get("/v1/rates", params={"period": "2026-10"}, headers={b"If-None-Match": b"\xff\xfe"})
+
+    assert answer.status_code == 200
+
+
+def test_a_request_head_without_end_is_cut_off(lone_gateway: System) -> None:
+    host, port = lone_gateway.gateway_url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.sendall(b"GET /v1/units HTTP/1.1\r\n")
+        sent = 0
+        with contextlib.suppress(ConnectionError):
+            while sent < 10_000_000:
+                sent += connection.send(b"X-Filler: " + b"x" * 8_000 + b"\r\n")
+
+    assert sent < 10_000_000

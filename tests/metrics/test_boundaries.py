@@ -49,3 +49,16 @@ def test_a_successor_that_is_not_known_leaves_the_unit_as_it_is() -> None:
     )
 
     assert boundaries.successors([orphan]) == {("A", BEFORE): ("A", BEFORE)}
+
+
+def test_a_successors_code_means_what_it_meant_on_the_day_after() -> None:
+    former = Unit(code="A", name="A", kind="commune", valid_from=BEFORE, valid_to=date(2025, 6, 30), successors=("B",))
+    # Code order puts the meaning that B once had, and has no more, before the one that took A in.
+    others = [
+        Unit(code="B", name="B once", kind="commune", valid_from=date(1999, 1, 1), valid_to=date(2003, 12, 31)),
+        Unit(code="B", name="B", kind="commune", valid_from=NOW),
+    ]
+
+    found = boundaries.successors([former, *others])
+
+    assert found["A", BEFORE] == ("B", NOW)

@@ -4,7 +4,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.metrics.domain import rates
@@ -60,6 +60,7 @@ def test_percentages_are_rounded_half_up_from_the_exact_value(share: Fraction, e
     assert rates.percent(share) == Decimal(expected)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10**6), st.integers(1, 10**6))
 def test_rounding_never_moves_a_percentage_by_more_than_half_a_hundredth(hits: int, of: int) -> None:
     share = Fraction(hits, of)
@@ -96,3 +97,8 @@ def test_targets_are_judged_exactly_and_on_time_must_be_above_99_percent(
 
     assert share == Fraction(hits, hits + misses)
     assert asked.target.met_by(share) is met
+
+
+@pytest.mark.parametrize(("hits", "expected"), [(1, "0.13"), (3, "0.38"), (5, "0.63"), (7, "0.88")])
+def test_a_half_is_rounded_up_whether_the_digit_before_it_is_even_or_odd(hits: int, expected: str) -> None:
+    assert rates.percent(Fraction(hits, 800)) == Decimal(expected)

@@ -60,6 +60,8 @@ class Occurrence:
     id: str
     occurred_at: datetime
     data: Data
+    sender_units: frozenset[str] | None = None
+    """The units that the sender was limited to, None where it was not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +138,27 @@ def _order(occurrence: Occurrence) -> tuple[datetime, int, str, str]:
 
 
 def _lived(history: Iterable[Occurrence]) -> _Life:
+    """Take the events in; what somebody sent who had no part in the dossier at that time is flagged and left out.
+
+    Only the receipt says whose a dossier is, and it may arrive last, so this cannot be judged when an event arrives.
+    """
+    ordered = sorted(history, key=_order)
+    receipt = next((o.data for o in ordered if isinstance(o.data, Received)), None)
     life = _Life()
-    for occurrence in sorted(history, key=_order):
-        _step(life, occurrence)
+    for occurrence in ordered:
+        if receipt is not None and _is_foreign(occurrence, life, receipt):
+            life.flags.add("foreign_event")
+        else:
+            _step(life, occurrence)
     return life
+
+
+def _is_foreign(occurrence: Occurrence, life: _Life, receipt: Received) -> bool:
+    """Tell whether the sender was neither the receiving unit nor the resolving unit of that time."""
+    if occurrence.sender_units is None:
+        return False
+    resolving_unit = life.forwarded[1].to_unit if life.forwarded else receipt.resolving_unit
+    return occurrence.sender_units.isdisjoint({receipt.receiving_unit, resolving_unit})
 
 
 def _step(life: _Life, occurrence: Occurrence) -> None:  # noqa: C901, PLR0912 - one branch for each kind of event

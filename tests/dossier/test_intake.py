@@ -1,0 +1,109 @@
+"""Requests share commits and nothing else: one that fails, waits or comes too many harms no other."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+import orjson
+import pytest
+from sqlalchemy import distinct, func, select
+
+from services.contract import Grant
+from services.dossier import tables, wire
+from services.dossier.catalogues import Catalogues
+from services.dossier.intake import Answer, Intake, Overloaded
+from services.dossier.wire import Candidate
+from services.kit import db
+from services.kit.bell import Bell
+from tests import builders, running
+
+_GRANT = Grant(client="tests", province=running.PROVINCE)
+_PATIENCE = 20.0
+
+
+def _payments(*ids: str) -> Sequence[Candidate]:
+    return wire.events(orjson.dumps([builders.paid("H1", event_id=event_id) for event_id in ids]))[0]
+
+
+def _run(url: str, act: Callable[[Intake], Awaitable[None]], *, queued_events: int = 50_000) -> int:
+    """Let `act` use an intake that nobody runs yet; return how many different commits' events the log holds then."""
+
+    async def run() -> int:
+        database = db.engine(url, application="tests", connections=3)
+        await act(Intake(database, catalogues=Catalogues(), queued_events=queued_events, recorded=Bell()))
+        async with database.connect() as transaction:
+            commits = await transaction.scalar(select(func.count(distinct(tables.event.c.recorded_at))))
+        await database.dispose()
+        return int(commits or 0)
+
+    return asyncio.run(run())
+
+
+async def _waiting(*requests: Awaitable[Answer]) -> Sequence[asyncio.Task[Answer]]:
+    """Return the requests as tasks that stand in the queue."""
+    tasks = [asyncio.ensure_future(request) for request in requests]
+    await asyncio.sleep(0)
+    return tasks
+
+
+async def _statuses(tasks: Sequence[asyncio.Task[Answer]]) -> list[str]:
+    answers = await asyncio.wait_for(asyncio.gather(*tasks), _PATIENCE)
+    return [result.status for answer in answers for result in answer.results]
+
+
+def test_a_full_queue_refuses_a_request_and_has_room_again_after_the_commit(database_url: str) -> None:
+    async def act(intake: Intake) -> None:
+        waiting = await _waiting(intake.submit(_GRANT, _payments("e1", "e2")))
+
+        with pytest.raises(Overloaded):
+            await asyncio.wait_for(intake.submit(_GRANT, _payments("e3")), 1)
+        async with intake.running():
+            assert await _statuses(waiting) == ["accepted", "accepted"]
+            assert await _statuses(await _waiting(intake.submit(_GRANT, _payments("e3", "e4")))) == 2 * ["accepted"]
+
+    _run(database_url, act, queued_events=2)
+
+
+def test_a_request_that_cannot_be_recorded_fails_alone(database_url: str) -> None:
+    async def act(intake: Intake) -> None:
+        (good,), (other,) = _payments("good"), _payments("other")
+        assert good.event is not None
+        # The edge lets nothing of the kind pass; what PostgreSQL would refuse all the same stands for the unforeseen.
+        poisoned = Candidate("poisoned", good.event.model_copy(update={"id": "poi\0soned"}), b"x")
+        waiting = await _waiting(*(intake.submit(_GRANT, [one]) for one in (good, poisoned, other)))
+
+        async with intake.running():
+            first, failed, last = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), _PATIENCE)
+
+        assert isinstance(first, Answer)
+        assert isinstance(failed, Exception)
+        assert isinstance(last, Answer)
+        assert {first.results[0].status, last.results[0].status} == {"accepted"}
+
+    _run(database_url, act)
+
+
+def test_what_waits_when_the_process_stops_is_recorded_first(database_url: str) -> None:
+    async def act(intake: Intake) -> None:
+        async with intake.running():
+            waiting = await _waiting(intake.submit(_GRANT, _payments("e1")), intake.submit(_GRANT, _payments("e2")))
+
+        assert await _statuses(waiting) == ["accepted", "accepted"]
+
+    _run(database_url, act)
+
+
+def test_requests_share_a_commit_up_to_a_thousand_events(database_url: str) -> None:
+    async def act(intake: Intake) -> None:
+        sizes = (300, 300, 600)
+        requests = [_payments(*(f"{r}-{n}" for n in range(size))) for r, size in enumerate(sizes)]
+        # A dossier holds a thousand events, so each request is about one of its own.
+        apart = [
+            [Candidate(c.id, c.event and c.event.model_copy(update={"subject": f"H{r}"}), c.fingerprint) for c in one]
+            for r, one in enumerate(requests)
+        ]
+        waiting = await _waiting(*(intake.submit(_GRANT, request) for request in apart))
+
+        async with intake.running():
+            assert set(await _statuses(waiting)) == {"accepted"}
+
+    assert _run(database_url, act) == 2
