@@ -89,9 +89,14 @@ def find_bindir(setting: Path | None) -> Path:
 
 
 def free_port() -> int:
-    """Find a port of 127.0.0.1 that nobody listened on a moment ago."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+    """Find a port on 127.0.0.1 that nobody listens on, below those that outgoing connections are given."""
+    while True:
+        port = 20_000 + secrets.randbelow(12_000)
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                return port
 
 
 def start(data: Path, *, bindir: Path, port: int | None = None, settings: Mapping[str, str] | None = None) -> Server:
