@@ -110,6 +110,7 @@ def _event_rows(life: simulation.Dossier, occurrences: Sequence[Occurrence]) -> 
             orjson.dumps(step.content).decode(),
             hashlib.blake2b(occurrence.id.encode(), digest_size=16).digest(),
             system.GRANT.client,
+            None,
             occurrence.recorded_at,
         )
 

@@ -314,7 +314,7 @@ def test_a_data_folder_in_use_is_refused(
     assert motcua.stdout is not None
     postgres = int(motcua.stdout.readline())
 
-    with pytest.raises(embedded.NoPostgres, match=r"^The data folder .+ is in use by another motcua\.$"):
+    with pytest.raises(embedded.NoPostgres, match=r"^The data folder .+ is in use by another motcua; choose another"):
         embedded.start(data, bindir=bindir)
 
     assert alive(postgres)
