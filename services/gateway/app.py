@@ -35,6 +35,8 @@ def application(configuration: GatewaySettings) -> FastAPI:
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        for upstream in state.upstreams.values():
+            await upstream.open()
         yield
         for upstream in state.upstreams.values():
             await upstream.aclose()

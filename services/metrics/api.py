@@ -108,15 +108,19 @@ def router(state: State) -> APIRouter:
             # One snapshot, so that position, counts and units belong together.
             await transaction.execution_options(isolation_level="REPEATABLE READ")
             at = await report.freshness(transaction, question, clock.now())
+            etag = report.etag(question, at)
             headers = {
-                "ETag": report.etag(question, at),
+                "ETag": etag,
                 "Cache-Control": "private, no-cache",
                 "Motcua-Position": str(at.position),
             }
-            if headers["ETag"] in request.headers.get("if-none-match", ""):
+            if etag in request.headers.get("if-none-match", ""):
                 return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
-            content = await report.answer(transaction, question, at, state.units)
-        return Response(orjson.dumps(content), headers=headers, media_type="application/json")
+            content = state.answers.get(etag)
+            if content is None:
+                content = orjson.dumps(await report.answer(transaction, question, at, state.units))
+                state.answers.keep(etag, content)
+        return Response(content, headers=headers, media_type="application/json")
 
     return routes
 

@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from services.kit import db, observe, problems, serve, settings
 from services.kit.bell import Bell
 from services.metrics import api, feed, follower, gauges
+from services.metrics.answers import Answers
 from services.metrics.follower import Recount, Source
 from services.metrics.settings import MetricsSettings
 from services.metrics.state import State
@@ -23,7 +24,7 @@ def application(configuration: MetricsSettings) -> FastAPI:
     database = db.engine(
         configuration.database_url, application="metrics", connections=configuration.database_connections
     )
-    state = State(database, Bell(), HeldUnits(), configuration.internal_key)
+    state = State(database, Bell(), HeldUnits(), Answers(), configuration.internal_key)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:

@@ -69,8 +69,8 @@ async def freshness(transaction: AsyncConnection, question: Question, now: datet
 def etag(question: Question, at: Freshness) -> str:
     """Return a strong validator: it differs whenever the answer could."""
     # A set has no order of its own, so it is told sorted.
-    units = None if question.units is None else sorted(question.units)
-    told = repr((replace(question, units=None, asked_for=None), units, at, DEFINITIONS_VERSION))
+    sets = [None if units is None else sorted(units) for units in (question.units, question.asked_for)]
+    told = repr((replace(question, units=None, asked_for=None), sets, at, DEFINITIONS_VERSION))
     return f'"{hashlib.blake2b(told.encode(), digest_size=12).hexdigest()}"'
 
 
