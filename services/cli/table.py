@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 # Nine columns need about this much; a narrower terminal wraps the lines itself.
-_NARROWEST = 98
+_NARROWEST = 107
 
 _RATES = {"on_time_of_resolved": "Đúng hạn", "online_payment": "Thanh toán trực tuyến", "full_online": "Toàn trình"}
 _COUNTS = {
@@ -35,9 +35,9 @@ def of_rates(answer: Mapping[str, Any]) -> Table:
         collapse_padding=True,
     )
     table.add_column("Mã", no_wrap=True)
-    table.add_column("Đơn vị", no_wrap=True, min_width=20, max_width=40)
+    table.add_column("Đơn vị", no_wrap=True, max_width=28)
     for heading in (*_COUNTS.values(), *_RATES.values()):
-        table.add_column(heading, justify="right", min_width=6 if heading in _COUNTS.values() else 8, max_width=9)
+        table.add_column(heading, justify="right", width=7 if heading in _COUNTS.values() else 9)
     for row in answer["rows"]:
         table.add_row(row["unit"]["code"], row["unit"]["name"], *_cells(row))
     table.add_section()

@@ -314,7 +314,10 @@ def test_simulated_events_are_sent_from_a_file_and_again_without_harm(data: Path
     assert again.stdout.startswith("0 accepted")
     assert total["counts"]["received"] == 40
     assert "Phường Đông Kinh" in shown.stdout
-    assert "Tổng cộng" in shown.stdout
+    (total_line,) = (line for line in shown.stdout.splitlines() if "Tổng cộng" in line)
+    # Three rates and four counts, whole, on a line that fits the usual terminal of a hundred columns and a bit.
+    assert len(total_line.replace(" %", "%").split()) == 2 + 4 + 3
+    assert max(len(line) for line in shown.stdout.splitlines()) <= 107
 
 
 def test_a_folder_started_empty_is_never_filled_with_simulated_dossiers(data: Path) -> None:
