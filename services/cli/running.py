@@ -15,6 +15,8 @@ class Running:
     api_key: str
     database_url: str
     pids: Mapping[str, int]
+    supervisor: int
+    """The process of `motcua up` itself, which starts again whichever of the others dies."""
     environment: Mapping[str, str]
 
 
@@ -47,10 +49,10 @@ def read(data: Path) -> Running:
     """
     try:
         found = Running(**json.loads(_file(data).read_text()))
-        alive = _is_alive(found.pids["gateway"])
-    except (OSError, ValueError, TypeError, KeyError):
+        alive = _is_alive(found.supervisor)
+    except (OSError, ValueError, TypeError):
         alive = False
-    # The file outlives a system that was killed; its gateway does not.
+    # The file outlives a system that was killed.
     if not alive:
         raise NotRunning(
             f"No running motcua was found in {data}; start one with `motcua up`, or name its folder with --data."

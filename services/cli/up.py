@@ -12,7 +12,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 
@@ -159,6 +159,7 @@ def _running(options: Options, server: embedded.Server, services: list[Service])
         api_key=_operator_key(server.url, options.data / "api-key"),
         database_url=server.url,
         pids={**{service.name: service.process.pid for service in services}, "postgres": server.process.pid},
+        supervisor=os.getpid(),
         environment={name: value for name, value in environment.items() if name.startswith("MOTCUA_")},
     )
 
@@ -267,10 +268,7 @@ def _watch(options: Options, server: embedded.Server, services: list[Service], s
             changed = True
     if changed:
         pids = {**{service.name: service.process.pid for service in services}, "postgres": server.process.pid}
-        running.write(
-            options.data,
-            Running(started.url, started.api_key, started.database_url, pids, started.environment),
-        )
+        running.write(options.data, replace(started, pids=pids))
     return server
 
 

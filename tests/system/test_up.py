@@ -227,7 +227,10 @@ def test_nothing_is_left_running_when_motcua_itself_is_killed(data: Path) -> Non
     with up(data, port) as killed:
         pids = killed.told["pids"]
         killed.process.kill()
+        killed.process.wait(_PATIENCE)
         _until(lambda: not any(_is_alive(pids[name]) for name in ("gateway", "dossier", "metrics")))
+        with pytest.raises(running.NotRunning):
+            running.read(data)
 
     with up(data, port) as second, second.client() as client:
         assert client.get("/v1/rates", params={"period": "2026-10"}).status_code == 200
