@@ -20,16 +20,13 @@ from services.gateway.domain.access import ROUTES, Route
 from services.gateway.limits import Overloaded, TooManyRequests
 from services.gateway.state import State
 from services.gateway.upstream import Unavailable
-from services.kit import observe
+from services.kit import body, observe
+from services.kit.body import TooLarge
 from services.kit.observe import Endpoint
 from services.kit.problems import Problem
 
 # A body that trickles in slower than this holds memory and a seat for nothing.
 _BODY_SECONDS = 30
-
-
-class TooLarge(Exception):
-    """The body is larger than a request may be."""
 
 
 class TooSlow(Exception):
@@ -85,10 +82,10 @@ def _passed_on(state: State, by_method: Mapping[str, Route]) -> Endpoint:
         state.limits.spend(client.grant.province, client.grant.client)
         size = _announced_size(request)
         with state.limits.request(), state.limits.memory(size):
-            body = await _body(request) if size else b""
+            content = await _body(request) if size else b""
             query = request.scope["query_string"]
             target = request.scope["raw_path"] + (b"?" + query if query else b"")
-            return await state.upstreams[route.service].ask(method, target, request.headers.raw, body, client.grant)
+            return await state.upstreams[route.service].ask(method, target, request.headers.raw, content, client.grant)
 
     return endpoint
 
@@ -103,26 +100,17 @@ def _announced_size(request: Request) -> int:
     announced = request.headers.get("content-length", "0")
     size = int(announced) if announced.isascii() and announced.isdigit() else MAX_BODY_BYTES
     if size > MAX_BODY_BYTES:
-        raise TooLarge(_TOO_LARGE)
+        raise TooLarge
     return size
 
 
 async def _body(request: Request) -> bytes:
-    parts, size = [], 0
     try:
         async with asyncio.timeout(_BODY_SECONDS):
-            async for part in request.stream():
-                size += len(part)
-                if size > MAX_BODY_BYTES:
-                    raise TooLarge(_TOO_LARGE)
-                parts.append(part)
+            return await body.read(request)
     except TimeoutError as error:
         msg = f"the body did not arrive within {_BODY_SECONDS} seconds"
         raise TooSlow(msg) from error
-    return b"".join(parts)
-
-
-_TOO_LARGE = f"a body holds at most {MAX_BODY_BYTES} bytes"
 
 
 def _document(state: State) -> Endpoint:

@@ -9,7 +9,7 @@ from services.dossier import wire
 from services.dossier.api import edge, events, reads, reference
 from services.dossier.intake import Overloaded
 from services.dossier.state import State
-from services.kit import door
+from services.kit import body, door
 from services.kit.problems import Problem
 
 PROBLEMS: Mapping[type[Exception], Problem] = {
@@ -21,7 +21,7 @@ PROBLEMS: Mapping[type[Exception], Problem] = {
     wire.InvalidReference: Problem(
         HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_reference", "Dữ liệu danh mục không hợp lệ."
     ),
-    edge.TooLarge: Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body_too_large", "Nội dung gửi lên vượt quá 5 MB."),
+    body.TooLarge: Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body_too_large", "Nội dung gửi lên vượt quá 5 MB."),
     edge.UnsupportedMediaType: Problem(
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "Kiểu nội dung không được hỗ trợ."
     ),

@@ -6,13 +6,7 @@ from http import HTTPStatus
 import orjson
 from fastapi import Request, Response
 
-from services.contract import MAX_BODY_BYTES
-
 JSON = "application/json"
-
-
-class TooLarge(Exception):
-    """The body is larger than a request may be."""
 
 
 class UnsupportedMediaType(Exception):
@@ -53,18 +47,3 @@ def position(text: str) -> int:
         msg = f"{text[:40]!r} is no position"
         raise UnknownPosition(msg)
     return int(text)
-
-
-async def body(request: Request) -> bytes:
-    """Return the body, reading no more of it than may be accepted.
-
-    :raises TooLarge: there is more.
-    """
-    parts, size = [], 0
-    async for part in request.stream():
-        size += len(part)
-        if size > MAX_BODY_BYTES:
-            msg = f"a body holds at most {MAX_BODY_BYTES} bytes"
-            raise TooLarge(msg)
-        parts.append(part)
-    return b"".join(parts)

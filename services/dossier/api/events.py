@@ -10,7 +10,7 @@ from services.dossier import wire
 from services.dossier.api import documents, edge
 from services.dossier.intake import Answer, Result
 from services.dossier.state import State
-from services.kit import door, parameters, problems
+from services.kit import body, door, parameters, problems
 from services.kit.problems import Problem
 
 _INVALID_EVENT = Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_event", "Sự kiện không hợp lệ.")
@@ -37,7 +37,7 @@ def router(state: State) -> APIRouter:
         if edge.content_type(request) not in wire.JSON_TYPES:
             msg = f"send one of {', '.join(sorted(wire.JSON_TYPES))}"
             raise edge.UnsupportedMediaType(msg)
-        candidates, is_array = wire.events(await edge.body(request))
+        candidates, is_array = wire.events(await body.read(request))
         answer = await (state.intake.dry_run if dry_run else state.intake.submit)(grant, candidates)
         return _array_answer(answer, everything=results == "all") if is_array else _single_answer(answer)
 

@@ -12,7 +12,7 @@ from services.dossier import store, wire
 from services.dossier.api import documents, edge
 from services.dossier.state import State
 from services.dossier.wire import R
-from services.kit import clock, door, parameters
+from services.kit import body, clock, door, parameters
 
 _Versions = Annotated[Literal["in_force", "all"], Query(description="Those in force on the day, or every version.")]
 _Day = Annotated[date | None, Query(description="A day; default: today in Vietnam.")]
@@ -85,7 +85,7 @@ async def _put(
     if content_type not in {edge.JSON, "text/csv"}:
         msg = "send application/json or text/csv"
         raise edge.UnsupportedMediaType(msg)
-    entries = wire.references(await edge.body(request), content_type, shape)
+    entries = wire.references(await body.read(request), content_type, shape)
     async with state.database.begin() as transaction:
         # Events being recorded are judged wholly by the old or wholly by the new reference data.
         await store.hold(transaction, grant.province)
