@@ -143,12 +143,12 @@ def change(dossier: Dossier, event: EventIn) -> None:
             dossier.ended_at, dossier.ended_on = event.time, _day(event.time)
         case "returned":
             dossier.returned_channel = data["channel"]
-        case "withdrawn":
-            dossier.status = "withdrawn"
+        case "declined" | "withdrawn" | "stopped" as ended:
+            dossier.status = ended
             dossier.ended_at, dossier.ended_on = event.time, _day(event.time)
-        case kind:
-            msg = f"{kind} is no kind of event"
-            raise ValueError(msg)
+        case _:
+            # A usual service of this size leaves pauses, corrections and the rest in the log.
+            pass
 
 
 def _day(instant: datetime) -> date:

@@ -2,7 +2,8 @@
 
 Subjects take turns within each round, so that a noisy neighbour slows all of them. All write to the same PostgreSQL
 (fsync on), each into a database of its own, the same simulated events under other codes; the metrics service counts
-what is recorded meanwhile. What was acknowledged is compared with what is in the tables after every turn.
+what is recorded meanwhile. What was acknowledged is compared with what is in the tables after every turn. Directus
+takes its turns too with `--directus`.
 """
 
 import argparse
@@ -10,14 +11,15 @@ import asyncio
 import itertools
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 import asyncpg
 
-from bench import load, system
+from bench import directus, load, system
+from bench.directus import Directus
 from bench.load import Generator, Load
 from bench.system import Figure, Host, System
 from services.cli import embedded
@@ -47,13 +49,15 @@ def renamed(events: Sequence[Mapping[str, Any]], mark: str) -> list[dict[str, An
     return [{**event, "id": f"{event['id']}-{mark}", "subject": f"{event['subject']}-{mark}"} for event in events]
 
 
-async def recorded(url: str) -> int:
-    """Return how many events the database holds."""
-    connection = await asyncpg.connect(url)
-    try:
-        return int(await connection.fetchval("SELECT count(*) FROM dossier.event"))
-    finally:
-        await connection.close()
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One that events are posted to: its port, its requests for events or lists of them, its answers and its table."""
+
+    port: int
+    posts: Callable[[Sequence[Any]], Sequence[bytes]]
+    url: str
+    status: int = 201
+    table: str = "dossier.event"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,47 +68,78 @@ class Subjects:
     baseline: int
     baseline_url: str
     copy_url: str
+    directus: Directus | None
+
+    def single(self) -> Mapping[str, Service]:
+        """Return those that events are posted to one at a time."""
+        url = self.system.database_url
+        services = {
+            "gateway": Service(self.system.gateway, _posts(self.system.outside), url),
+            "service": Service(self.system.dossier, _posts(self.system.inside), url),
+            "baseline": Service(self.baseline, _posts({}), self.baseline_url),
+        }
+        return {**services, **self._directus()}
+
+    def batched(self) -> Mapping[str, Service]:
+        """Return those that lists of events are posted to."""
+        gateway = Service(self.system.gateway, _posts(self.system.outside), self.system.database_url, status=200)
+        return {"gateway": gateway, **self._directus()}
+
+    def _directus(self) -> Mapping[str, Service]:
+        if self.directus is None:
+            return {}
+        port, url = self.directus.port, self.directus.database_url
+        return {"Directus": Service(port, directus.creates, url, status=200, table=directus.EVENT_TABLE)}
+
+    def urls(self) -> set[str]:
+        """Return the databases of all."""
+        return {self.copy_url, *(one.url for one in self.single().values())}
+
+
+def _posts(headers: Mapping[str, str]) -> Callable[[Sequence[Any]], Sequence[bytes]]:
+    return lambda contents: system.posts("/v1/events", headers, contents)
 
 
 @asynccontextmanager
-async def subjects(host: Host) -> AsyncIterator[Subjects]:
-    """Run the system and the baseline, and make a database for COPY."""
+async def subjects(host: Host, *, with_directus: bool) -> AsyncIterator[Subjects]:
+    """Run the system, the baseline and perhaps Directus, and make a database for COPY."""
     system_url, copy_url = await system.migrated(host, "motcua_bench"), await system.migrated(host, "copy_bench")
     baseline_url, port = await system.database(host, "baseline_bench"), embedded.free_port()
     command = ["bench.baseline", "--port", str(port)]
-    async with (
-        system.system(host, system_url) as running,
-        system.process(host, command, port, {"DATABASE_URL": baseline_url}),
-    ):
-        yield Subjects(running, port, baseline_url, copy_url)
+    async with AsyncExitStack() as stack:
+        running = await stack.enter_async_context(system.system(host, system_url))
+        await stack.enter_async_context(system.process(host, command, port, {"DATABASE_URL": baseline_url}))
+        peer = await stack.enter_async_context(directus.running(host)) if with_directus else None
+        yield Subjects(running, port, baseline_url, copy_url, peer)
 
 
-async def single(  # noqa: PLR0913 - where to, what, and how much of it
-    generator: Generator, url: str, requests: Sequence[bytes], port: int, connections: int, seconds: float
+async def recorded(url: str, table: str) -> int:
+    """Return how many events a table holds."""
+    connection = await asyncpg.connect(url)
+    try:
+        return int(await connection.fetchval(f"SELECT count(*) FROM {table}"))  # noqa: S608 - a name of our own
+    finally:
+        await connection.close()
+
+
+async def posted(
+    generator: Generator, service: Service, contents: Sequence[Any], connections: int, seconds: float
 ) -> Figure:
-    """Post one event at a time and return the figure, once the table holds exactly what was acknowledged."""
-    before = await recorded(url)
-    sent = Load(port=port, requests=requests, connections=connections, seconds=seconds)
+    """Post events or lists of `BATCH` and return the figure, once the table holds exactly what was acknowledged."""
+    before = await recorded(service.url, service.table)
+    requests = service.posts(contents)
+    sent = Load(port=service.port, requests=requests, connections=connections, seconds=seconds)
     [outcome] = load.run(generator, sent)
-    outcome.expect(201)
-    _verify(await recorded(url) - before, len(outcome.latencies))
-    return outcome.figure()
+    outcome.expect(service.status)
+    each = 1 if isinstance(contents[0], Mapping) else BATCH
+    _verify(await recorded(service.url, service.table) - before, len(outcome.latencies) * each)
+    return outcome.figure(each)
 
 
 def _verify(recorded_now: int, acknowledged: int) -> None:
     if recorded_now != acknowledged:
         msg = f"{acknowledged} events were acknowledged, {recorded_now} are in the table"
         raise SystemExit(msg)
-
-
-async def batches(generator: Generator, running: System, requests: Sequence[bytes], seconds: float) -> Figure:
-    """Post arrays of events through the gateway."""
-    before = await recorded(running.database_url)
-    sent = Load(port=running.gateway, requests=requests, connections=BATCH_CONNECTIONS, seconds=seconds)
-    [outcome] = load.run(generator, sent)
-    outcome.expect(200)
-    _verify(await recorded(running.database_url) - before, len(outcome.latencies) * BATCH)
-    return outcome.figure(each=BATCH)
 
 
 async def as_recorded(url: str, mark: str) -> list[dict[str, list[tuple[Any, ...]]]]:
@@ -139,9 +174,9 @@ async def copied(
     generator: Generator, url: str, rows: Sequence[Mapping[str, Sequence[tuple[Any, ...]]]], seconds: float
 ) -> Figure:
     """COPY the rows, one transaction a batch, over as many connections as the batches were posted."""
-    before = await recorded(url)
+    before = await recorded(url, "dossier.event")
     outcome, events = load.copy(generator, url, rows, COLUMNS, BATCH_CONNECTIONS, seconds)
-    _verify(await recorded(url) - before, events)
+    _verify(await recorded(url, "dossier.event") - before, events)
     return outcome.figure(each=BATCH)
 
 
@@ -154,40 +189,38 @@ async def one_round(  # noqa: PLR0913 - everything that is measured
     mark: str,
 ) -> Mapping[str, Figure]:
     """Measure every subject once, one after another, with events told apart by `mark`."""
-    running = all_subjects.system
     figures: dict[str, Figure] = {}
     for count in connections:
-        for name, port, headers, url in (
-            ("gateway", running.gateway, running.outside, running.database_url),
-            ("service", running.dossier, running.inside, running.database_url),
-            ("baseline", all_subjects.baseline, {}, all_subjects.baseline_url),
-        ):
+        for name, service in all_subjects.single().items():
             fresh = renamed(events[: sizes.events], f"{name}{count}{mark}")
-            requests = system.posts("/v1/events", headers, fresh)
-            figures[f"{name}, single, {count} connections"] = await single(
-                generator, url, requests, port, count, sizes.seconds
+            figures[f"{name}, single, {count} connections"] = await posted(
+                generator, service, fresh, count, sizes.seconds
             )
-    fresh = renamed(events[: sizes.batches * BATCH], f"batch{mark}")
-    arrays = [fresh[start : start + BATCH] for start in range(0, len(fresh), BATCH)]
-    requests = system.posts("/v1/events", running.outside, arrays)
-    figures["gateway, batches of 500"] = await batches(generator, running, requests, sizes.seconds)
-    rows = await as_recorded(running.database_url, f"batch{mark}")
-    figures["COPY, batches of 500"] = await copied(generator, all_subjects.copy_url, rows, sizes.seconds)
+    for name, service in all_subjects.batched().items():
+        fresh = renamed(events[: sizes.batches * BATCH], f"batch{name}{mark}")
+        arrays = [fresh[start : start + BATCH] for start in range(0, len(fresh), BATCH)]
+        figures[f"{name}, batches of {BATCH}"] = await posted(
+            generator, service, arrays, BATCH_CONNECTIONS, sizes.seconds
+        )
+    rows = await as_recorded(all_subjects.system.database_url, f"batchgateway{mark}")
+    figures[f"COPY, batches of {BATCH}"] = await copied(generator, all_subjects.copy_url, rows, sizes.seconds)
     return figures
 
 
-async def measure(host: Host, sizes: Sizes, connections: Sequence[int]) -> Mapping[str, list[Figure]]:
+async def measure(
+    host: Host, sizes: Sizes, connections: Sequence[int], *, with_directus: bool
+) -> Mapping[str, list[Figure]]:
     """Return the rounds of every subject."""
     began = time.perf_counter()
     wanted = max(sizes.events, sizes.batches * BATCH)
     events = list(itertools.islice(system.events(wanted), wanted))
     figures: dict[str, list[Figure]] = defaultdict(list)
     with load.generator() as generator:
-        async with subjects(host) as all_subjects:
+        async with subjects(host, with_directus=with_directus) as all_subjects:
             system.timed("processes started, events simulated", began)
             short = replace(sizes, seconds=sizes.seconds / 4)
             await one_round(generator, all_subjects, events, short, connections, "warm")
-            await _analyse(all_subjects.system.database_url, all_subjects.baseline_url, all_subjects.copy_url)
+            await _analyse(all_subjects.urls())
             system.timed("everything warm", began)
             for number in range(sizes.rounds):
                 found = await one_round(generator, all_subjects, events, sizes, connections, str(number))
@@ -197,7 +230,7 @@ async def measure(host: Host, sizes: Sizes, connections: Sequence[int]) -> Mappi
     return figures
 
 
-async def _analyse(*urls: str) -> None:
+async def _analyse(urls: set[str]) -> None:
     """Tell the planner how large the tables are, as autovacuum would have within their first minute."""
     for url in urls:
         connection = await asyncpg.connect(url)
@@ -211,19 +244,21 @@ def main() -> None:
     """Measure, and print figures and ratios."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="tiny sizes: shows that it runs, the ratios mean little")
-    quick = parser.parse_args().quick
-    connections = (8,) if quick else (8, 32)
+    parser.add_argument("--directus", action="store_true", help="measure Directus too; installs it by npm at first")
+    asked = parser.parse_args()
+    connections = (8,) if asked.quick else (8, 32)
     with system.host() as host:
-        figures = asyncio.run(measure(host, QUICK if quick else FULL, connections))
+        measuring = measure(host, QUICK if asked.quick else FULL, connections, with_directus=asked.directus)
+        figures = asyncio.run(measuring)
     system.say(system.table(figures, "events/s"))
+    peers = ["Directus"] if asked.directus else []
     for count in connections:
-        baseline = figures[f"baseline, single, {count} connections"]
-        for name in ("gateway", "service"):
-            over = figures[f"{name}, single, {count} connections"]
-            system.say(system.ratio(f"{name} single / baseline single, {count} connections", over, baseline))
-    system.say(
-        system.ratio("gateway batches / raw COPY", figures["gateway, batches of 500"], figures["COPY, batches of 500"])
-    )
+        for over, under in [("gateway", "baseline"), ("service", "baseline"), *(("gateway", peer) for peer in peers)]:
+            one, other = (figures[f"{name}, single, {count} connections"] for name in (over, under))
+            system.say(system.ratio(f"{over} single / {under} single, {count} connections", one, other))
+    for name, under in [("raw COPY", "COPY"), *((f"{peer} batches", peer) for peer in peers)]:
+        one, other = (figures[f"{of}, batches of {BATCH}"] for of in ("gateway", under))
+        system.say(system.ratio(f"gateway batches / {name}", one, other))
 
 
 if __name__ == "__main__":

@@ -4,45 +4,32 @@ A tenth of them is simulated, and each stands ten times under ten codes: who cou
 they would hold had every event been posted, and the metrics service counts them from the feed as always.
 """
 
-import hashlib
 import itertools
 import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import asyncpg
-import orjson
 
 from bench import system
 from services.cli import simulation
-from services.contract import Standing
-from services.dossier import store, tables
-from services.dossier.domain import lifecycle
-from services.dossier.domain.lifecycle import Occurrence
+from services.contract import Corrected, Data, Retracted
+from services.dossier import tables
+from services.dossier.domain.history import Occurrence
+from services.dossier.domain.record import DATA_OF_TYPE, FIRST_HASH, canonical, chained, fingerprint
+from services.dossier.store import log, reference
+from services.dossier.store.log import Kept
 from services.kit import clock, db
 
 COPIES = 10
 
-_DOSSIERS_PER_COMMIT = 5_000
+_LIVES_PER_COMMIT = 500
 _SOURCE = "urn:motcua:demo:lang-son:"
 
 _COLUMNS = {table.name: [column.name for column in table.columns] for table in (tables.event, tables.dossier)}
-_FACTS = operator.attrgetter(*_COLUMNS["dossier"][1:])
-
-
-def _again(table: str, code: str) -> str:
-    """Return the statement that stores each first row of a table again, as number $1, its position moved by $2."""
-    names = _COLUMNS[table]
-    moved = {"position": "position + $2", "id": "id || '-' || $1::int", code: f"{code} || '-' || $1::int"}
-    return (
-        f"INSERT INTO dossier.{table} ({', '.join(names)}) "  # noqa: S608 - names of our own
-        f"SELECT {', '.join(moved.get(name, name) for name in names)} FROM dossier.{table} "
-        "WHERE position * $1::int <= $2 ORDER BY position"
-    )
-
-
-_COPY = (_again("event", "subject"), _again("dossier", "code"))
+_FACTS = operator.attrgetter(*_COLUMNS["dossier"][1:-1])
 
 Row = tuple[Any, ...]
 
@@ -54,66 +41,98 @@ async def record(url: str, dossiers: int) -> int:
     """
     engine = db.engine(url, application="bench", connections=1)
     async with engine.connect() as transaction:
-        catalogue = await store.load_catalogue(transaction, system.PROVINCE)
+        catalogue = await reference.load_catalogue(transaction, system.PROVINCE)
     await engine.dispose()
-    position, now = 0, clock.now()
+    position, newest, now = 0, FIRST_HASH, clock.now()
     lives = simulation.dossiers(system.scenario(dossiers // COPIES))
     connection = await asyncpg.connect(url)
     try:
-        while chunk := list(itertools.islice(lives, _DOSSIERS_PER_COMMIT)):
+        while chunk := list(itertools.islice(lives, _LIVES_PER_COMMIT)):
             events: list[Row] = []
             standings: list[Row] = []
             for life in chunk:
-                occurrences = _occurrences(life, position, now)
-                position = occurrences[-1].position
-                events += _event_rows(life, occurrences)
-                standings.append(_dossier_row(lifecycle.fold(life.code, occurrences, catalogue)))
+                told = _told(life)
+                kept = None
+                for number in range(COPIES):
+                    code = f"{life.code}-{number}"
+                    history = _history(life, told, number, position, now)
+                    # Copies stand alike, so one fold is enough for all of them.
+                    kept = kept or log.folded(code, history, catalogue)
+                    rows = _event_rows(code, told, history, newest)
+                    position, newest = history[-1].position, rows[-1][-1]
+                    events += rows
+                    standings.append(_dossier_row(kept, code, position))
             async with connection.transaction():
                 for table, rows in (("event", events), ("dossier", standings)):
                     await connection.copy_records_to_table(
                         table, schema_name="dossier", records=rows, columns=_COLUMNS[table]
                     )
-        for number in range(1, COPIES):
-            async with connection.transaction():
-                for statement in _COPY:
-                    await connection.execute(statement, number, number * position)
         await connection.execute("ANALYZE dossier.event, dossier.dossier")
     finally:
         await connection.close()
-    return COPIES * position
+    return position
 
 
-def _occurrences(life: simulation.Dossier, position: int, now: datetime) -> Sequence[Occurrence]:
+def _told(life: simulation.Dossier) -> Sequence[tuple[str, Data]]:
+    """Return the type and the data of each of the dossier's events."""
+    types = [f"vn.motcua.dossier.{step.kind}" for step in life.steps]
     return [
-        Occurrence(
-            position + number,
-            now,
-            _SOURCE + step.unit,
-            f"{life.code}-{number}",
-            step.occurred_at,
-            store.DATA_OF_TYPE[f"vn.motcua.dossier.{step.kind}"].model_validate(step.content),
-        )
-        for number, step in enumerate(life.steps, 1)
+        (type_, DATA_OF_TYPE[type_].model_validate(step.content)) for type_, step in zip(types, life.steps, strict=True)
     ]
 
 
-def _event_rows(life: simulation.Dossier, occurrences: Sequence[Occurrence]) -> Iterator[Row]:
-    for step, occurrence in zip(life.steps, occurrences, strict=True):
-        yield (
-            system.PROVINCE,
-            occurrence.position,
-            occurrence.source,
-            occurrence.id,
-            f"vn.motcua.dossier.{step.kind}",
-            life.code,
-            occurrence.occurred_at,
-            orjson.dumps(step.content).decode(),
-            hashlib.blake2b(occurrence.id.encode(), digest_size=16).digest(),
-            system.GRANT.client,
-            None,
-            occurrence.recorded_at,
+def _history(
+    life: simulation.Dossier, told: Sequence[tuple[str, Data]], number: int, position: int, now: datetime
+) -> Sequence[Occurrence]:
+    code = f"{life.code}-{number}"
+    return [
+        Occurrence(
+            position + place,
+            now,
+            _SOURCE + step.unit,
+            f"{code}-{place}",
+            step.occurred_at,
+            _renamed(data, life.code, code),
         )
+        for place, (step, (_type, data)) in enumerate(zip(life.steps, told, strict=True), 1)
+    ]
 
 
-def _dossier_row(standing: Standing) -> Row:
-    return system.PROVINCE, *_FACTS(standing)
+def _renamed(data: Data, of: str, to: str) -> Data:
+    """Let a correction or retraction in a copy of a dossier's life name the copy's event."""
+    if not isinstance(data, Corrected | Retracted):
+        return data
+    return data.model_copy(update={"event_id": to + data.event_id.removeprefix(of)})
+
+
+def _event_rows(
+    code: str, told: Sequence[tuple[str, Data]], history: Sequence[Occurrence], newest: bytes
+) -> Sequence[Row]:
+    rows: list[Row] = []
+    for (type_, _), occurrence in zip(told, history, strict=True):
+        content = canonical(occurrence.data)
+        print_ = fingerprint(type_, code, occurrence.occurred_at, content)
+        newest = chained(newest, occurrence, print_, system.GRANT.client)
+        rows.append(
+            (
+                system.PROVINCE,
+                occurrence.position,
+                occurrence.source,
+                occurrence.id,
+                type_,
+                code,
+                occurrence.occurred_at,
+                content.decode(),
+                print_,
+                system.GRANT.client,
+                None,
+                occurrence.recorded_at,
+                newest,
+            )
+        )
+    return rows
+
+
+def _dossier_row(kept: Kept, code: str, position: int) -> Row:
+    standing = replace(kept.standing, code=code, position=position)
+    return system.PROVINCE, *_FACTS(standing), sorted(kept.former_units)

@@ -3,7 +3,8 @@
 All subjects are asked for the same month of 79 units over four connections, in turns: the system through its gateway
 (plainly, while events arrive, and with If-None-Match), the metrics service itself, PostgreSQL by one GROUP BY over a
 flat and well indexed table, and an application that answers from memory, with and without the same gateway before it.
-The system's figures are first compared with those of the flat table, unit by unit.
+The system's figures are first compared with those of the flat table, unit by unit. With `--directus`, so are those of
+Directus, and it takes its turns too.
 """
 
 import argparse
@@ -11,6 +12,7 @@ import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import date
 from http import HTTPStatus
@@ -19,7 +21,8 @@ from typing import Any
 import asyncpg
 import orjson
 
-from bench import history, load, system
+from bench import directus, history, load, system
+from bench.directus import Directus
 from bench.load import Answer, Generator, Load
 from bench.system import Figure, Host, System
 from services.cli import embedded
@@ -37,7 +40,9 @@ _FLAT = """
 CREATE TABLE flat AS
 SELECT *, channel = 'online' AND (paid_on_platform OR NOT fee_due) AND result IN ('electronic', 'both', 'none')
           AND returned_channel IS DISTINCT FROM 'counter' AND NOT in_person AS full_online
-FROM dossier.dossier;
+FROM dossier.dossier
+-- What was recorded in error, or declined before it was received, counts for nothing.
+WHERE status <> 'voided' AND (status <> 'declined' OR ended_on >= received_on);
 CREATE INDEX ON flat (province, received_on);
 CREATE INDEX ON flat (province, ended_on);
 """
@@ -147,12 +152,25 @@ def verify(answer: Mapping[str, Any], flat: Sequence[asyncpg.Record]) -> None:
     """End the benchmark if any count of any unit differs between the system's answer and the flat table's."""
     told = {row["unit"]["code"]: row["counts"] for row in answer["rows"]}
     for row in flat:
-        counts = told[row["resolving_unit"]]
-        differing = {name: (counts[name], value) for name, value in list(row.items())[1:] if counts[name] != value}
-        if differing:
-            msg = f"the counts of {row['resolving_unit']} differ (system, flat table): {differing}"
-            raise SystemExit(msg)
+        _compare("system", row, told[row["resolving_unit"]], list(row.keys())[1:])
     system.say(f"# {len(answer['rows'])} units; every count of {len(flat)} with dossiers equals the flat table's")
+
+
+def _compare(name: str, row: asyncpg.Record, told: Mapping[str, int], counts: Sequence[str]) -> None:
+    differing = {count: (told[count], row[count]) for count in counts if told[count] != row[count]}
+    if differing:
+        msg = f"the counts of {row['resolving_unit']} differ ({name}, flat table): {differing}"
+        raise SystemExit(msg)
+
+
+async def verify_directus(peer: Directus, flat: Sequence[asyncpg.Record]) -> None:
+    """End the benchmark if any count of any unit differs between an answer of Directus and the flat table's."""
+    for question in directus.QUESTIONS:
+        answer = await read(peer.port, directus.aggregate(question, FIRST, LAST))
+        told, counts = directus.counts(question, answer.body), [question.count, *question.sums]
+        for row in flat:
+            _compare("Directus", row, told.get(row["resolving_unit"], dict.fromkeys(counts, 0)), counts)
+        system.say(f"# {len(told)} units of Directus; what was {question.count} equals the flat table's counts")
 
 
 async def read(port: int, request: bytes) -> Answer:
@@ -167,17 +185,18 @@ async def read(port: int, request: bytes) -> Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Ports:
-    """Where the application that answers from memory listens, and the gateway before it."""
+class Others:
+    """Where the application that answers from memory listens, and the gateway before it; Directus where wanted."""
 
     memory: int
     gateway: int
+    directus: Directus | None
 
 
 async def one_round(  # noqa: PLR0913 - everything that is measured
     generator: Generator,
     running: System,
-    ports: Ports,
+    others: Others,
     posts: Posts,
     figures: Mapping[str, list[Figure]],
     seconds: float,
@@ -213,12 +232,21 @@ async def one_round(  # noqa: PLR0913 - everything that is measured
     for name, sql in (("SQL, the month", MONTH), ("SQL, all counts", EVERYTHING)):
         asked = load.query(generator, running.database_url, sql, (system.PROVINCE, FIRST, LAST), CONNECTIONS, seconds)
         figures[name].append(asked.figure())
-    note("memory, hello", ports.memory, system.request("GET", "/hello", {}))
-    note("memory, same answer", ports.memory, system.request("GET", PATH, {}))
-    note("memory, same answer behind gateway", ports.gateway, plain)
+    note("memory, hello", others.memory, system.request("GET", "/hello", {}))
+    note("memory, same answer", others.memory, system.request("GET", PATH, {}))
+    note("memory, same answer behind gateway", others.gateway, plain)
+    if others.directus:
+        for question in directus.QUESTIONS:
+            note(_subject(question), others.directus.port, directus.aggregate(question, FIRST, LAST))
 
 
-async def measure(host: Host, sizes: Sizes) -> tuple[Mapping[str, list[Figure]], Sequence[float]]:
+def _subject(question: directus.Question) -> str:
+    return f"Directus, {question.count}"
+
+
+async def measure(
+    host: Host, sizes: Sizes, *, with_directus: bool
+) -> tuple[Mapping[str, list[Figure]], Sequence[float]]:
     """Return the rounds of every subject, and how long the first read after each write took, in seconds."""
     began = time.perf_counter()
     figures: dict[str, list[Figure]] = defaultdict(list)
@@ -235,20 +263,20 @@ async def measure(host: Host, sizes: Sizes) -> tuple[Mapping[str, list[Figure]],
             verify(orjson.loads(answer.body), flat)
             same = host.folder / "answer.json"
             same.write_bytes(answer.body)
-            ports, posts = Ports(embedded.free_port(), embedded.free_port()), Posts(running)
-            async with (
-                system.process(
-                    host, ["bench.memory", "--port", str(ports.memory), "--answer", str(same)], ports.memory
-                ),
-                system.process(
-                    host,
-                    ["services.gateway"],
-                    ports.gateway,
-                    system.environment(running, ports.gateway, metrics=ports.memory),
-                ),
-            ):
+            memory, before_memory, posts = embedded.free_port(), embedded.free_port(), Posts(running)
+            from_memory = ["bench.memory", "--port", str(memory), "--answer", str(same)]
+            gateway = system.environment(running, before_memory, metrics=memory)
+            async with AsyncExitStack() as stack:
+                await stack.enter_async_context(system.process(host, from_memory, memory))
+                await stack.enter_async_context(system.process(host, ["services.gateway"], before_memory, gateway))
+                peer = await stack.enter_async_context(directus.running(host)) if with_directus else None
+                if peer:
+                    await directus.fill(peer, url, host.folder)
+                    await verify_directus(peer, flat)
+                    system.timed("Directus has the same dossiers", began)
+                others = Others(memory, before_memory, peer)
                 for _ in range(sizes.rounds):
-                    await one_round(generator, running, ports, posts, figures, sizes.seconds)
+                    await one_round(generator, running, others, posts, figures, sizes.seconds)
             system.timed("all rounds", began)
             awaited = system.request("GET", f"{PATH}&min_position=POSITION", running.outside)
             fresh = load.freshness(generator, running.gateway, posts.requests(sizes.posts), awaited)
@@ -272,11 +300,13 @@ def main() -> None:
     """Measure, and print figures and ratios."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="tiny sizes: shows that it runs, the ratios mean little")
-    sizes = QUICK if parser.parse_args().quick else FULL
+    parser.add_argument("--directus", action="store_true", help="measure Directus too; installs it by npm at first")
+    asked = parser.parse_args()
     with system.host() as host:
-        figures, fresh = asyncio.run(measure(host, sizes))
+        figures, fresh = asyncio.run(measure(host, QUICK if asked.quick else FULL, with_directus=asked.directus))
     system.say(system.table(figures, "reads/s"))
-    for over, under in RATIOS:
+    peers = [("gateway, plain", _subject(question)) for question in directus.QUESTIONS] if asked.directus else []
+    for over, under in (*RATIOS, *peers):
         system.say(system.ratio(f"{over} / {under}", figures[over], figures[under]))
     p50, p99 = (system.percentile(fresh, share) * 1000 for share in (0.5, 0.99))
     plain = system.percentile([latency for one in figures["gateway, plain"] for latency in one.latencies], 0.5) * 1000

@@ -106,11 +106,27 @@ async def process(
     on: Host, command: Sequence[str], port: int, environment: Mapping[str, str] | None = None, *, ready: str = "/readyz"
 ) -> AsyncIterator[None]:
     """Run `python -m command…` until the block ends; the block begins when `ready` answers 200 on `port`."""
-    log = on.folder / f"{command[0]}-{port}.log"
+    python = [sys.executable, "-m", *command]
+    async with program(on, python, port, environment, ready=ready, folder=_ROOT):
+        yield
+
+
+@contextlib.asynccontextmanager
+async def program(  # noqa: PLR0913 - what, where, and how to tell that it runs
+    on: Host,
+    command: Sequence[str],
+    port: int,
+    environment: Mapping[str, str] | None = None,
+    *,
+    ready: str,
+    folder: Path,
+) -> AsyncIterator[None]:
+    """Run any command in `folder` until the block ends; the block begins when `ready` answers 200 on `port`."""
+    log = on.folder / f"{port}.log"
     with log.open("wb") as out:
         running = subprocess.Popen(  # noqa: ASYNC220 - it returns at once
-            [sys.executable, "-m", *command],
-            cwd=_ROOT,
+            command,
+            cwd=folder,
             env={"PATH": os.environ.get("PATH", ""), **(environment or {})},
             stdout=out,
             stderr=subprocess.STDOUT,

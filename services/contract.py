@@ -5,7 +5,7 @@ year), money is whole VND. Everything is frozen, and unknown fields are refused:
 """
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
 from pydantic import (
@@ -28,17 +28,25 @@ MAX_EVENTS = 5_000
 """The most events one request may carry."""
 
 MAX_BODY_BYTES = 5 * 1024 * 1024
-"""The largest request body; 5,000 of the largest common events fit twice over."""
+"""The largest request body as it is sent; 5,000 of the largest common events fit twice over."""
+
+MAX_INFLATED_BYTES = 2 * MAX_BODY_BYTES
+"""The largest body of events after decompression: 2 KiB for each of 5,000, which holds every field and a full remark.
+Events shrink to a tenth and less, so it is this that limits a compressed body, and with it the time to read one."""
+
+MAX_EVENT_BYTES = 64 * 1024
+"""The largest event: twice the longest valid one with every character of it written as `\\uXXXX`."""
 
 DEFINITIONS_VERSION = "1"
 """The version of the rates' definitions; it changes when any rate would answer another figure for the same dossiers."""
 
-_EARLIEST, _LATEST = datetime(1990, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+# In Vietnamese time, because comparing within one time zone costs a tenth of comparing across two.
+_EARLIEST, _LATEST = (datetime(year, 1, 1, tzinfo=UTC).astimezone(VIETNAM) for year in (1990, 2100))
 
 
 def vietnamese_day(instant: datetime) -> date:
     """Return the calendar day in Vietnam on which the aware `instant` falls."""
-    return instant.astimezone(VIETNAM).date()
+    return instant.date() if instant.tzinfo is VIETNAM else instant.astimezone(VIETNAM).date()
 
 
 def _written_out(value: object) -> object:
@@ -53,10 +61,14 @@ def _plausible(instant: datetime) -> datetime:
     if instant.tzinfo is None:
         msg = "the instant has no offset; write it like 2026-10-05T08:30:00+07:00"
         raise ValueError(msg)
-    if not _EARLIEST <= instant < _LATEST:
-        msg = "the instant must lie between 1990 and 2100"
+    msg = "the instant must lie between 1990 and 2100"
+    try:
+        local = instant.astimezone(VIETNAM)
+    except OverflowError as error:
+        raise ValueError(msg) from error
+    if not _EARLIEST <= local < _LATEST:
         raise ValueError(msg)
-    return instant.astimezone(VIETNAM)
+    return local
 
 
 Instant = Annotated[
@@ -77,6 +89,9 @@ Identifier = Annotated[str, StringConstraints(min_length=1, max_length=200, patt
 FreeText = Annotated[str, StringConstraints(max_length=500, pattern=r"^[^\x00]*$")]
 """A reason or remark, at most 500 characters; never the name, number or contact of a person."""
 
+Reason = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"^[^\x00]*$")]
+"""Why something was undone; it must be told."""
+
 ProvinceCode = Annotated[str, StringConstraints(pattern=r"^\d{2}$")]
 """The two digits of the General Statistics Office: 20 is Lạng Sơn, 19 is Thái Nguyên."""
 
@@ -86,6 +101,9 @@ Amount = Annotated[int, Field(strict=True, ge=0, le=10**15)]
 Channel = Literal["counter", "online", "postal"]
 OnlineLevel = Literal["full", "partial", "none"]
 UnitKind = Literal["commune", "department", "province"]
+PauseReason = Literal[
+    "financial_obligation", "obligation_assessment", "appraisal", "public_notice", "violation", "verification", "other"
+]
 
 
 class Frozen(BaseModel):
@@ -117,6 +135,30 @@ class Forwarded(Frozen):
     to_unit: Code
 
 
+class SupplementRequested(Frozen):
+    """*Yêu cầu bổ sung*: the citizen is to complete the dossier; the clock stands still until `supplemented`."""
+
+    reason: FreeText | None = None
+
+
+class Supplemented(Frozen):
+    """*Đã bổ sung*: the dossier was completed; `due_at` is the new appointment where one was given."""
+
+    due_at: Instant | None = None
+
+
+class Paused(Frozen):
+    """*Tạm dừng*: time that is not the authority's own begins; the clock stands still until `resumed`."""
+
+    reason: PauseReason
+
+
+class Resumed(Frozen):
+    """*Tính tiếp*: every pause ends; `due_at` is the new appointment where one was given."""
+
+    due_at: Instant | None = None
+
+
 class Paid(Frozen):
     """*Thanh toán*: one payment. An online payment without a platform is taken as the national platform's."""
 
@@ -124,6 +166,19 @@ class Paid(Frozen):
     method: Literal["online", "cash", "transfer"]
     platform: Literal["national", "provincial", "other"] | None = None
     reference: Identifier | None = None
+
+
+class Refunded(Frozen):
+    """*Hoàn phí*: money went back; a payment that was refunded in whole no longer counts."""
+
+    amount: Annotated[Amount, Field(gt=0)]
+
+
+class Extended(Frozen):
+    """*Xin lỗi, gia hạn*: the authority apologised and named another day; the due date itself stays."""
+
+    due_at: Instant
+    reason: FreeText | None = None
 
 
 class Resolved(Frozen):
@@ -142,13 +197,96 @@ class Returned(Frozen):
     channel: Channel
 
 
+class Declined(Frozen):
+    """*Không tiếp nhận*: the authority refused to take the dossier."""
+
+    reason: FreeText | None = None
+
+
 class Withdrawn(Frozen):
     """*Công dân rút hồ sơ*: the citizen took the dossier back."""
 
     reason: FreeText | None = None
 
 
-Data = Received | Forwarded | Paid | Resolved | Returned | Withdrawn
+class Stopped(Frozen):
+    """*Dừng giải quyết*: the authority ended processing without an outcome."""
+
+    reason: FreeText | None = None
+
+
+class Rated(Frozen):
+    """*Đánh giá*: the citizen's rating, from 1 to 5; the latest one stands."""
+
+    score: Annotated[int, Field(strict=True, ge=1, le=5)]
+
+
+class Corrected(Frozen):
+    """*Đính chính*: fields of an earlier event of the same sender were wrong; those named here replace them.
+
+    `event_id` names an event of the same source about the same dossier. Any field of that event's data may be given,
+    and `time`; null takes an optional field away. What the corrected event could not hold makes the whole correction
+    void, with a flag.
+    """
+
+    event_id: Identifier
+    time: Instant | None = None
+    procedure: Code | None = None
+    receiving_unit: Code | None = None
+    resolving_unit: Code | None = None
+    channel: Channel | None = None
+    due_at: Instant | None = None
+    submitted_at: Instant | None = None
+    applicant: Literal["citizen", "business", "organisation", "authority"] | None = None
+    online_level: OnlineLevel | None = None
+    fee_required: bool | None = None
+    to_unit: Code | None = None
+    reason: FreeText | None = None
+    amount: Amount | None = None
+    method: Literal["online", "cash", "transfer"] | None = None
+    platform: Literal["national", "provincial", "other"] | None = None
+    reference: Identifier | None = None
+    outcome: Literal["approved", "refused"] | None = None
+    result: Literal["electronic", "paper", "both", "none"] | None = None
+    in_person: bool | None = None
+    reused_data: bool | None = None
+    digitised: bool | None = None
+    score: Annotated[int, Field(strict=True, ge=1, le=5)] | None = None
+
+
+class Retracted(Frozen):
+    """*Huỷ một sự kiện*: an event of the same sender about the same dossier never happened."""
+
+    event_id: Identifier
+    reason: Reason
+
+
+class Voided(Frozen):
+    """*Huỷ hồ sơ*: the dossier was a test or entered by mistake, and counts nowhere."""
+
+    reason: Reason
+
+
+Data = (
+    Received
+    | Forwarded
+    | SupplementRequested
+    | Supplemented
+    | Paused
+    | Resumed
+    | Paid
+    | Refunded
+    | Extended
+    | Resolved
+    | Returned
+    | Declined
+    | Withdrawn
+    | Stopped
+    | Rated
+    | Corrected
+    | Retracted
+    | Voided
+)
 """What an event says happened; a new kind is a class above, a name here, a line in `AnyEvent`, a branch in the fold."""
 
 T = TypeVar("T", bound=str)
@@ -176,10 +314,22 @@ class Event(Frozen, Generic[T, D]):
 AnyEvent = Annotated[
     Event[Literal["vn.motcua.dossier.received"], Received]
     | Event[Literal["vn.motcua.dossier.forwarded"], Forwarded]
+    | Event[Literal["vn.motcua.dossier.supplement_requested"], SupplementRequested]
+    | Event[Literal["vn.motcua.dossier.supplemented"], Supplemented]
+    | Event[Literal["vn.motcua.dossier.paused"], Paused]
+    | Event[Literal["vn.motcua.dossier.resumed"], Resumed]
     | Event[Literal["vn.motcua.dossier.paid"], Paid]
+    | Event[Literal["vn.motcua.dossier.refunded"], Refunded]
+    | Event[Literal["vn.motcua.dossier.extended"], Extended]
     | Event[Literal["vn.motcua.dossier.resolved"], Resolved]
     | Event[Literal["vn.motcua.dossier.returned"], Returned]
-    | Event[Literal["vn.motcua.dossier.withdrawn"], Withdrawn],
+    | Event[Literal["vn.motcua.dossier.declined"], Declined]
+    | Event[Literal["vn.motcua.dossier.withdrawn"], Withdrawn]
+    | Event[Literal["vn.motcua.dossier.stopped"], Stopped]
+    | Event[Literal["vn.motcua.dossier.rated"], Rated]
+    | Event[Literal["vn.motcua.dossier.corrected"], Corrected]
+    | Event[Literal["vn.motcua.dossier.retracted"], Retracted]
+    | Event[Literal["vn.motcua.dossier.voided"], Voided],
     Field(discriminator="type"),
 ]
 """An event of any kind, told apart by its `type`."""
@@ -194,20 +344,34 @@ EVENTS: TypeAdapter[list[AnyEvent]] = TypeAdapter(Annotated[list[AnyEvent], Fail
 Position = Annotated[int, PlainSerializer(str, return_type=str)]
 """A place in a province's order of recording; an integer inside, an opaque string on the wire."""
 
-Status = Literal["unreceived", "pending", "resolved", "withdrawn"]
-"""Where a dossier stands; `unreceived` while only other events than its receipt have arrived."""
+Status = Literal["unreceived", "pending", "resolved", "declined", "withdrawn", "stopped", "voided", "elsewhere"]
+"""Where a dossier stands.
+
+`unreceived` while only other events than its receipt have arrived; `voided` is a tombstone: the dossier counts nowhere;
+`elsewhere` is one for the readers of a unit that a dossier has left: its new place is not theirs to see.
+"""
 
 Flag = Literal[
     "missing_receipt",
     "repeated_receipt",
     "repeated_resolution",
+    "repeated_supplement",
+    "repeated_extension",
+    "late_extension",
     "resolved_before_received",
+    "ended_while_paused",
+    "unmatched_resumption",
     "due_before_received",
     "due_beyond_limit",
     "event_after_close",
     "foreign_event",
     "future_time",
+    "late_recording",
+    "refund_beyond_payment",
+    "unknown_event",
+    "invalid_correction",
     "unknown_procedure",
+    "unknown_unit",
 ]
 """Something odd that the fold saw and kept; a flag never changes a count by itself."""
 
@@ -233,16 +397,31 @@ class Standing:
     received_on: date | None = None
     due_at: Moment | None = None
     due_on: date | None = None
+    extended_due_at: Moment | None = None
+    extended_due_on: date | None = None
+    paused_at: Moment | None = None
+    """Since when the clock of an open dossier stands still, None while it runs."""
+    pause_reason: Literal["supplement"] | PauseReason | None = None
+    pauses: int = 0
+    supplements: int = 0
+    """How often the citizen was asked to complete the dossier."""
     ended_at: Moment | None = None
     ended_on: date | None = None
+    end_recorded_at: Moment | None = None
     outcome: Literal["approved", "refused"] | None = None
     result: Literal["electronic", "paper", "both", "none"] | None = None
     in_person: bool = False
+    reused_data: bool = False
+    digitised: bool = False
+    online_level: OnlineLevel | None = None
+    """What was offered for the procedure at the receipt."""
     returned_channel: Channel | None = None
     fee_due: bool = False
     payments: int = 0
     payments_online: int = 0
     paid_on_platform: bool = False
+    score: int | None = None
+    rated_on: date | None = None
     flags: tuple[Flag, ...] = ()
     position: Position = 0
     recorded_at: Moment | None = None
@@ -267,6 +446,19 @@ STANDING: TypeAdapter[Standing] = TypeAdapter(Standing)
 
 Day = Annotated[date, Field(ge=date(1900, 1, 1), le=date(2200, 12, 31))]
 """A calendar day that can be reckoned with; reference data has no use for days beyond."""
+
+
+def _whole_minute(value: time) -> time:
+    if value.tzinfo is not None or value.second or value.microsecond:
+        msg = "a time of day is written like 15:00"
+        raise ValueError(msg)
+    return value
+
+
+LocalTime = Annotated[
+    time, AfterValidator(_whole_minute), PlainSerializer(lambda value: f"{value:%H:%M}", return_type=str)
+]
+"""A time of day in Vietnam, to the minute."""
 
 
 class Version(Frozen):
@@ -323,6 +515,11 @@ class Procedure(Version):
     limit: Limit | None = None
     limits_by_channel: dict[Channel, Limit] = Field(default_factory=dict)
     mountain_extra_days: Annotated[int, Field(ge=0, le=365)] = 0
+    cut_off: LocalTime | None = None
+    """Received later in the day than this, a dossier counts as received on the next working day; a same-day procedure
+    always has a cut-off, 15:00 unless another is named here."""
+    restarts_after_supplement: bool = False
+    """Whether the whole limit is counted anew from the day the dossier was completed (Decree 297/2025, 6.4a)."""
     fee_required: bool
     online_level: OnlineLevel
     official: bool = False

@@ -36,8 +36,8 @@ Url = Annotated[str | None, typer.Option(envvar="MOTCUA_URL", help="The gateway;
 Key = Annotated[str | None, typer.Option(envvar="MOTCUA_API_KEY", help="An API key; default: the operator's.")]
 
 
-def _two_digits(code: str) -> str:
-    if re.fullmatch("[0-9]{2}", code) is None:
+def _two_digits(code: str | None) -> str | None:
+    if code is not None and re.fullmatch("[0-9]{2}", code) is None:
         raise typer.BadParameter(f"{code} is no code of a province; it has two digits, like {demo.PROVINCE}")
     return code
 
@@ -71,9 +71,22 @@ def up(
 
 
 @app.command()
-def migrate(database_url: Database = None, data: Data = _DEFAULT_DATA) -> None:
-    """Bring the database to the newest schema."""
-    migrations.upgrade(_database(database_url, data))
+def migrate(
+    database_url: Database = None,
+    application_role: Annotated[
+        str | None, typer.Option(help="Role that the services run as; it may add to the log and change nothing in it.")
+    ] = None,
+    data: Data = _DEFAULT_DATA,
+) -> None:
+    """Bring the database to the newest schema.
+
+    The password of the application's role is read from MOTCUA_APPLICATION_PASSWORD; the role is made if it is not
+    there.
+    """
+    url = _database(database_url, data)
+    migrations.upgrade(url)
+    if application_role is not None:
+        migrations.admit(url, application_role, os.environ.get("MOTCUA_APPLICATION_PASSWORD"))
 
 
 @app.command()
@@ -162,6 +175,24 @@ def rebuild(data: Data = _DEFAULT_DATA) -> None:
     raise typer.Exit(
         subprocess.run([sys.executable, "-m", "services.metrics", "recount"], env=environment, check=False).returncode
     )
+
+
+@app.command()
+def verify(
+    province: Annotated[str | None, typer.Option(help="Only this one; default: all.", callback=_two_digits)] = None,
+    export: Annotated[Path | None, typer.Option(help="Write a checkpoint of what was verified to this file.")] = None,
+    against: Annotated[
+        Path | None, typer.Option(help="The log must still hold what the checkpoints of this file saw.")
+    ] = None,
+    database_url: Database = None,
+    data: Data = _DEFAULT_DATA,
+) -> None:
+    """Say whether the log is as it was written and every dossier as the log makes it, or what is wrong first."""
+    given = {"--province": province, "--export": export, "--against": against}
+    options = [str(word) for option in given.items() if option[1] is not None for word in option]
+    environment = {**os.environ, "MOTCUA_DATABASE_URL": _database(database_url, data)}
+    command = [sys.executable, "-m", "services.dossier", "verify", *options]
+    raise typer.Exit(subprocess.run(command, env=environment, check=False).returncode)
 
 
 @client_app.command("add")
@@ -263,6 +294,7 @@ def main() -> None:
     except (
         up_.CannotStart,
         embedded.NoPostgres,
+        migrations.NotAdmitted,
         processes.NotStarted,
         running.NotRunning,
         clients.NotDone,

@@ -27,6 +27,7 @@ from services.gateway.domain.access import SCOPES
 
 _WATCH_SECONDS = 0.2
 _LARGEST_LOG_BYTES = 20 * 1024 * 1024
+_APPLICATION_ROLE = "motcua_application"
 
 # What a person is told goes to standard error; standard output is for what was asked for.
 _console = Console(stderr=True)
@@ -64,7 +65,9 @@ def up(options: Options) -> None:
         services: list[Service] = []
         try:
             migrations.upgrade(server.url)
-            _start_services(services, options, server.url)
+            # The role gets a new password at each start; nobody else needs to know it.
+            application_url = migrations.admit(server.url, _APPLICATION_ROLE, secrets.token_urlsafe(24))
+            _start_services(services, options, application_url)
             processes.wait_until_ready(services)
             started = _running(options, server, services)
             running.write(options.data, started)

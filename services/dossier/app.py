@@ -8,12 +8,14 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from services.dossier import api
-from services.dossier.api import documents
+from services.dossier import api, refold
+from services.dossier.api import documents, reference
 from services.dossier.catalogues import Catalogues
 from services.dossier.intake import Intake
 from services.dossier.settings import DossierSettings
 from services.dossier.state import State
+from services.dossier.uploads import InvalidReference
+from services.dossier.watch import Watch
 from services.kit import db, observe, problems, serve, settings
 from services.kit.bell import Bell
 
@@ -24,22 +26,25 @@ def application(configuration: DossierSettings) -> FastAPI:
         configuration.database_url, application="dossier", connections=configuration.database_connections
     )
     # The writer has connections of its own: readers, however many wait, never keep it from committing.
-    writing = db.engine(configuration.database_url, application="dossier intake", connections=2)
+    writing = db.engine(configuration.database_url, application="dossier intake", connections=3)
     recorded = Bell()
     catalogues = Catalogues()
     intake = Intake(writing, catalogues=catalogues, queued_events=configuration.queued_events, recorded=recorded)
+    watch = Watch(database, recorded)
     state = State(
         database,
         catalogues,
         intake,
         recorded,
+        watch,
         asyncio.Semaphore(configuration.long_polls),
         configuration.internal_key,
+        configuration.portal_units,
     )
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        async with intake.running():
+        async with intake.running(), watch.running(), refold.running(writing, catalogues, recorded):
             yield
         await writing.dispose()
         await database.dispose()
@@ -47,6 +52,7 @@ def application(configuration: DossierSettings) -> FastAPI:
     app = FastAPI(title="motcua dossier", version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.include_router(api.router(state))
     problems.install(app, api.PROBLEMS)
+    app.add_exception_handler(InvalidReference, reference.invalid_reference)
     observe.install(app, service="dossier", database=database)
     _describe(app)
     return app

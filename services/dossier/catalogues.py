@@ -2,8 +2,8 @@
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.dossier import store
 from services.dossier.domain.catalogue import Catalogue
+from services.dossier.store import reference
 
 
 class Catalogues:
@@ -16,6 +16,6 @@ class Catalogues:
         """Return the province's reference data, which the transaction sees in `version`."""
         held = self._held.get(province)
         if held is None or held[0] != version:
-            held = version, await store.load_catalogue(transaction, province)
+            held = version, await reference.load_catalogue(transaction, province)
             self._held[province] = held
         return held[1]

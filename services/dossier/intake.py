@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 from collections import Counter as Tally
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
@@ -16,12 +16,12 @@ from typing import Literal
 from prometheus_client import Counter, Gauge, Histogram
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from services.contract import AnyEvent, Forwarded, Grant, Received, vietnamese_day
-from services.dossier import store
+from services.contract import AnyEvent, Corrected, Forwarded, Grant, Received, vietnamese_day
 from services.dossier.catalogues import Catalogues
-from services.dossier.domain import lifecycle
+from services.dossier.domain import lifecycle, record
 from services.dossier.domain.catalogue import Catalogue
-from services.dossier.domain.lifecycle import Occurrence
+from services.dossier.domain.history import Occurrence
+from services.dossier.store import log
 from services.dossier.wire import Candidate, ItemError, item_error
 from services.kit import clock, db
 from services.kit.bell import Bell
@@ -85,27 +85,33 @@ class Intake:
         self._filled = asyncio.Event()
         self._closing = False
         self._catalogues = catalogues
+        # One at a time, so that dry runs never take the writer's connection.
+        self._trying = asyncio.Semaphore(1)
 
     async def submit(self, grant: Grant, candidates: Sequence[Candidate]) -> Answer:
         """Record the candidates and return once they are on disk.
 
         :raises Overloaded: the queue is full; nothing of the request was recorded.
         """
-        if self._queued + len(candidates) > self._limit:
-            msg = f"{self._queued} events wait already; send the request again"
-            raise Overloaded(msg)
+        self._hold(len(candidates))
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._queue.append(_Submission(grant, candidates, answer))
-        self._count(len(candidates))
         self._filled.set()
         return await answer
 
     async def dry_run(self, grant: Grant, candidates: Sequence[Candidate]) -> Answer:
-        """Return what `submit` would answer now, and record nothing."""
-        async with self._database.connect() as transaction:
-            known = await self._known(transaction, grant.province, [candidates])
-            newest = known.position
-            answer = _judge(grant, candidates, known, clock.now())
+        """Return what `submit` would answer now, and record nothing.
+
+        :raises Overloaded: the queue is full; a dry run takes as much of the memory as a real one.
+        """
+        self._hold(len(candidates))
+        try:
+            async with self._trying, self._database.connect() as transaction:
+                known = await self._known(transaction, grant.province, [candidates])
+                newest = known.position
+                answer = _judge(grant, candidates, known, clock.now())
+        finally:
+            self._count(-len(candidates))
         # Positions that were not drawn are not told: what exists is counted at the newest there is.
         results = [replace(r, position=newest) if r.status == "accepted" else r for r in answer.results]
         return Answer(newest, results)
@@ -120,6 +126,12 @@ class Intake:
             self._closing = True
             self._filled.set()
             await writer
+
+    def _hold(self, events: int) -> None:
+        if self._queued + events > self._limit:
+            msg = f"{self._queued} events wait already; send the request again"
+            raise Overloaded(msg)
+        self._count(events)
 
     def _count(self, events: int) -> None:
         self._queued += events
@@ -169,12 +181,12 @@ class Intake:
 
     async def _record(self, province: str, submissions: Sequence[_Submission]) -> Sequence[Answer]:
         async with self._database.begin() as transaction:
-            await store.hold(transaction, province)
+            await log.hold(transaction, province)
             known = await self._known(transaction, province, [submission.candidates for submission in submissions])
             now = clock.now()
             answers = [_judge(submission.grant, submission.candidates, known, now) for submission in submissions]
-            standings = [lifecycle.fold(code, known.histories[code], known.catalogue) for code in known.touched]
-            await store.append(transaction, known.fresh, standings)
+            dossiers = [log.folded(code, known.histories[code], known.catalogue) for code in known.touched]
+            await log.append(transaction, known.fresh, dossiers)
         statuses = Tally(result.status for answer in answers for result in answer.results)
         for status, results in statuses.items():
             _RECORDED.labels(province, status).inc(results)
@@ -185,11 +197,11 @@ class Intake:
         self, transaction: AsyncConnection, province: str, requests: Sequence[Sequence[Candidate]]
     ) -> "_Known":
         events = [candidate.event for request in requests for candidate in request if candidate.event is not None]
-        head = await store.head(transaction, province)
+        head = await log.head(transaction, province)
         catalogue = await self._catalogues.of(transaction, province, head.reference_version)
-        recorded = await store.recorded_before(transaction, province, {(event.source, event.id) for event in events})
-        histories = await store.histories(transaction, province, {event.subject for event in events})
-        return _Known(catalogue, dict(recorded), histories, [], set(), head.position)
+        recorded = await log.recorded_before(transaction, province, {(event.source, event.id) for event in events})
+        histories = await log.histories(transaction, province, {event.subject for event in events})
+        return _Known(catalogue, dict(recorded), histories, [], set(), head.position, head.hash)
 
 
 @dataclass(slots=True)
@@ -197,11 +209,12 @@ class _Known:
     """What a transaction knows of the log, kept up to date while it judges one item after another."""
 
     catalogue: Catalogue
-    recorded: dict[tuple[str, str], store.Before]
+    recorded: dict[tuple[str, str], log.Before]
     histories: dict[str, list[Occurrence]]
-    fresh: list[store.Recorded]
+    fresh: list[log.Recorded]
     touched: set[str]
     position: int
+    hash: bytes
 
 
 def _judge(grant: Grant, candidates: Sequence[Candidate], known: _Known, now: datetime) -> Answer:
@@ -224,7 +237,7 @@ def _judge_one(grant: Grant, candidate: Candidate, known: _Known, now: datetime)
     before = known.recorded.get((event.source, event.id))
     if before is not None:
         return _repeated(grant, event, candidate.fingerprint, before)
-    errors = _unknown_units(event, known.catalogue)
+    errors = _unknown_units(event, history, known.catalogue)
     if len(history) >= EVENTS_PER_DOSSIER:
         detail = f"a dossier holds at most {EVENTS_PER_DOSSIER} events"
         errors = (item_error("too_many_events_of_dossier", "/subject", detail),)
@@ -232,16 +245,26 @@ def _judge_one(grant: Grant, candidate: Candidate, known: _Known, now: datetime)
         return Result(0, event.id, "rejected", errors=errors)
     known.position += 1
     occurrence = Occurrence(known.position, now, event.source, event.id, event.time, event.data, grant.units)
+    known.hash = record.chained(known.hash, occurrence, candidate.fingerprint, grant.client)
     known.fresh.append(
-        store.Recorded(grant.province, occurrence, event.type, event.subject, candidate.fingerprint, grant.client)
+        log.Recorded(
+            grant.province,
+            occurrence,
+            event.type,
+            event.subject,
+            candidate.data,
+            candidate.fingerprint,
+            grant.client,
+            known.hash,
+        )
     )
-    known.recorded[event.source, event.id] = store.Before(known.position, candidate.fingerprint, grant.client)
+    known.recorded[event.source, event.id] = log.Before(known.position, candidate.fingerprint, grant.client)
     known.histories.setdefault(event.subject, []).append(occurrence)
     known.touched.add(event.subject)
     return Result(0, event.id, "accepted", known.position)
 
 
-def _repeated(grant: Grant, event: AnyEvent, fingerprint: bytes, before: store.Before) -> Result:
+def _repeated(grant: Grant, event: AnyEvent, fingerprint: bytes, before: log.Before) -> Result:
     """Return what an event answers whose source and id are in the log: a duplicate, or a conflict of contents."""
     if fingerprint == before.fingerprint:
         return Result(0, event.id, "duplicate", before.position)
@@ -264,7 +287,7 @@ def _forbidden(grant: Grant, event: AnyEvent, history: Sequence[Occurrence]) -> 
         return item_error("source_forbidden", "/source", f"the client may not send as {event.source}")
     if grant.units is None:
         return None
-    if isinstance(event.data, Received) and event.data.receiving_unit not in grant.units:
+    if isinstance(event.data, Received | Corrected) and event.data.receiving_unit not in {None, *grant.units}:
         return item_error("unit_forbidden", "/data/receiving_unit", "the unit is not the client's")
     if not any(isinstance(occurrence.data, Received) for occurrence in history):
         return None
@@ -273,18 +296,24 @@ def _forbidden(grant: Grant, event: AnyEvent, history: Sequence[Occurrence]) -> 
     return None
 
 
-def _unknown_units(event: AnyEvent, catalogue: Catalogue) -> tuple[ItemError, ...]:
+def _unknown_units(event: AnyEvent, history: Sequence[Occurrence], catalogue: Catalogue) -> tuple[ItemError, ...]:
+    """Return an error for each code that names no unit on the day the event happened."""
+    on_day = vietnamese_day(event.time)
     match event.data:
         case Received():
-            codes: Mapping[str, str | None] = {
-                "receiving_unit": event.data.receiving_unit,
-                "resolving_unit": event.data.resolving_unit,
-            }
+            names = ["receiving_unit", "resolving_unit"]
         case Forwarded():
-            codes = {"to_unit": event.data.to_unit}
+            names = ["to_unit"]
+        case Corrected():
+            names = ["receiving_unit", "resolving_unit", "to_unit"]
+            about = next((o for o in history if o.key == (event.source, event.data.event_id)), None)
+            if about is None:
+                # When the corrected event happened is not known yet; the fold flags what then proves unknown.
+                return ()
+            on_day = vietnamese_day(event.data.time or about.occurred_at)
         case _:
             return ()
-    on_day = vietnamese_day(event.time)
+    codes = {name: getattr(event.data, name) for name in names}
     return tuple(
         item_error("unknown_unit", f"/data/{name}", f"{code} is no unit of the province on {on_day}")
         for name, code in codes.items()

@@ -2,6 +2,7 @@
 
 from pydantic import Field
 
+from services.contract import Code, Identifier
 from services.kit.serve import ServerSettings
 
 
@@ -16,3 +17,5 @@ class DossierSettings(ServerSettings):
     """Events that may wait for the next commit; beyond it senders are told to come back (503)."""
     long_polls: int = Field(200, ge=1)
     """Feed requests that may wait at once; further ones are answered at once."""
+    portal_units: dict[Identifier, Code] = Field({})
+    """From the national portal's codes (or names) of units to ours, as a JSON object."""

@@ -17,6 +17,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     func,
+    text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
@@ -42,6 +43,8 @@ event = Table(
     # The units that the client was limited to when it sent the event; null where it was not.
     Column("sender_units", ARRAY(Text)),
     Column("recorded_at", DateTime(timezone=True), nullable=False),
+    # Chains each event to the one recorded before it in the province: nothing can be changed or left out unnoticed.
+    Column("hash", LargeBinary, nullable=False),
     PrimaryKeyConstraint("province", "position", name="event_pkey"),
     UniqueConstraint("province", "source", "id", name="event_once"),
     Index("event_of_dossier", "province", "subject"),
@@ -52,8 +55,21 @@ dossier = Table(
     metadata,
     Column("province", Text, nullable=False),
     *db.columns_of(Standing),
+    # Units that the dossier once belonged to or was said to; their readers are told that it has left.
+    Column("former_units", ARRAY(Text), nullable=False),
     PrimaryKeyConstraint("province", "code", name="dossier_pkey"),
     Index("dossier_feed", "province", "position", unique=True),
+    # Serves the backlog and every list of open dossiers: they cost what is open, however much was ever closed.
+    Index(
+        "dossier_pending",
+        "province",
+        "resolving_unit",
+        "due_on",
+        "code",
+        postgresql_where=text("status = 'pending'"),
+    ),
+    # Serves lists of dossiers with a flag that few have.
+    Index("dossier_flagged", "flags", postgresql_using="gin", postgresql_where=text("flags <> '{}'")),
 )
 
 unit = Table(
@@ -93,4 +109,32 @@ reference_version = Table(
     Column("province", Text, primary_key=True),
     Column("version", BigInteger, nullable=False),
     Column("changed_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+)
+
+reference_change = Table(
+    "reference_change",
+    metadata,
+    Column("province", Text, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("client", Text, nullable=False),
+    Column("changed_at", DateTime(timezone=True), nullable=False),
+    Column("before", JSONB),
+    Column("after", JSONB, nullable=False),
+    PrimaryKeyConstraint("province", "version", "kind", "key", name="reference_change_pkey"),
+)
+
+# Dossiers that a change of reference data may affect and that are still to be folded anew, in the order of their codes.
+refold = Table(
+    "refold",
+    metadata,
+    Column("province", Text, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("procedures", ARRAY(Text), nullable=False),
+    Column("units", ARRAY(Text), nullable=False),
+    Column("first_day", Date),
+    Column("last_day", Date),
+    Column("after_code", Text, nullable=False),
+    PrimaryKeyConstraint("province", "version", name="refold_pkey"),
 )

@@ -1,24 +1,41 @@
-"""Bytes from outside become events and reference data here, or errors that name the place and the reason."""
+"""Bytes from outside become events here, or errors that name the place and the reason."""
 
-import csv
-import hashlib
-import io
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import contextlib
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, TypeVar
+from itertools import islice
+from typing import Any, NamedTuple, NoReturn
 
 import pydantic_core
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
-from services.contract import EVENT, EVENTS, MAX_EVENTS, AnyEvent, CalendarDay, Frozen, Procedure, Unit
+from services.contract import EVENT, EVENTS, MAX_EVENT_BYTES, MAX_EVENTS, AnyEvent
+from services.dossier.domain import record
 
 JSON_TYPES = frozenset({"application/json", "application/cloudevents+json", "application/cloudevents-batch+json"})
+"""The media types of one event or an array."""
 
-MAX_ENTRIES = 20_000
-"""The most entries of reference data that one upload may hold: ten times what the largest province has."""
+LINES_TYPES = frozenset({"application/x-ndjson", "application/jsonl"})
+"""The media types of one event a line."""
 
-R = TypeVar("R", Unit, Procedure, CalendarDay)
+# What one item may name, and what a whole request may name before each further item names its first error alone.
+_ERRORS_PER_ITEM = 20
+_ERRORS_IN_FULL = 1_000
+
+_LONGEST_POINTER = 300
+
+# To name faults takes longer than to find them, and an event has no more than thirty fields.
+_MOST_FAULTS = 100
+
+# A parsed value takes up to forty times its text, so what is larger than this is parsed as a whole only where it
+# consists of no more than as many events could: an event has two objects, no array, and up to thirty fields.
+_HARMLESS_BYTES = 256 * 1024
+_MOST_OF = {b"{": 2 * MAX_EVENTS, b"[": MAX_EVENTS, b",": 40 * MAX_EVENTS}
+
+_SPACE = b" \t\r\n"
+_LINE = re.compile(rb"[^ \t\r\n][^\n]*")
 
 
 class NotJson(Exception):
@@ -26,11 +43,14 @@ class NotJson(Exception):
 
 
 class TooManyEvents(Exception):
-    """The array is longer than one request may be."""
+    """There are more events than one request may carry."""
 
 
-class InvalidReference(Exception):
-    """An entry of a bulk upload is not valid; the message names its place."""
+class EventTooLarge(Exception):
+    """An event is larger than any can be."""
+
+    def __init__(self) -> None:
+        super().__init__(f"an event takes at most {MAX_EVENT_BYTES} bytes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +63,15 @@ class ItemError:
     detail_vi: str
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """One item of a request: the event it is, with the fingerprint of its content, or what is wrong with it."""
+class Candidate(NamedTuple):
+    """One item of a request: the event it is, with its canonical data and fingerprint, or what is wrong with it.
+
+    A tuple, because five thousand frozen dataclasses cost as much as a tenth of reading them.
+    """
 
     id: str | None
     event: AnyEvent | None
+    data: bytes
     fingerprint: bytes
     errors: tuple[ItemError, ...] = ()
 
@@ -66,6 +89,9 @@ _VI: Mapping[str, str] = {
     "unit_forbidden": "Đơn vị không thuộc phạm vi của khoá truy cập.",
     "source_forbidden": "Nguồn gửi không thuộc phạm vi của khoá truy cập.",
     "too_many_events_of_dossier": "Hồ sơ đã có quá nhiều sự kiện.",
+    "not_json": "Dòng này không phải JSON hợp lệ.",
+    "duplicate_key": "Trường xuất hiện nhiều hơn một lần.",
+    "event_too_large": "Một sự kiện chiếm tối đa 64 KiB.",
     "conflict": "Mã sự kiện này đã được gửi với nội dung khác.",
 }
 
@@ -80,65 +106,261 @@ _CODES: Mapping[str, str] = {
 
 
 def item_error(code: str, pointer: str, detail: str) -> ItemError:
-    """Return the error `code` with its Vietnamese text."""
-    return ItemError(code, pointer, detail, _VI[code])
+    """Return the error `code` with its Vietnamese text; a sender's own key in the pointer may be cut."""
+    return ItemError(code, pointer[:_LONGEST_POINTER], detail, _VI[code])
 
 
 def events(body: bytes) -> tuple[Sequence[Candidate], bool]:
-    """Read the body of a request; the second value tells whether it held an array.
+    """Read one event or an array; the second value tells whether it was an array.
 
     :raises NotJson: the body is not JSON, or holds neither an object nor an array.
     :raises TooManyEvents: an array of more than `MAX_EVENTS`.
+    :raises EventTooLarge: an event of more than `MAX_EVENT_BYTES`.
     """
-    if body.lstrip()[:1] == b"[":
-        try:
-            # The whole array at once is three times faster, and nearly all arrays are faultless.
-            valid = EVENTS.validate_json(body)
-        except ValidationError:
-            return [_candidate(item) for item in _array(body)], True
-        if len(valid) > MAX_EVENTS:
-            raise TooManyEvents(_too_many(len(valid)))
-        return [_valid(event) for event in valid], True
-    item = _json(body)
-    if not isinstance(item, dict):
-        msg = "the body must be one event or an array of events"
-        raise NotJson(msg)
-    return [_candidate(item)], False
+    content = body.strip(_SPACE)
+    match content[:1]:
+        case b"[":
+            candidates = _all_valid(content)
+            return _one_by_one(_elements(_text(content))) if candidates is None else candidates, True
+        case b"{":
+            return [_candidate(content, _ERRORS_PER_ITEM)], False
+        case _:
+            msg = "the body must be one event or an array of events, in UTF-8 without a byte order mark"
+            raise NotJson(msg)
 
 
-def _array(body: bytes) -> list[Any]:
-    items = _json(body)
-    if len(items) > MAX_EVENTS:
-        raise TooManyEvents(_too_many(len(items)))
-    return list(items)
+def lines(body: bytes) -> Sequence[Candidate]:
+    """Read one event a line; blank lines are none.
+
+    :raises TooManyEvents: more than `MAX_EVENTS` lines.
+    """
+    content = body.strip(_SPACE)
+    count = content.count(b"\n") + 1
+    # No text goes on over the end of a line, and none of the fields takes an array: where every line begins an object,
+    # and there are as many events as lines, each line is one.
+    if content[:1] == b"{" and content.count(b"\n{") + 1 == count:
+        candidates = _all_valid(b"[" + content.replace(b"\n", b"\n,") + b"]")
+        if candidates is not None and len(candidates) == count:
+            return candidates
+    return _one_by_one((line[0].rstrip(_SPACE) for line in _LINE.finditer(content)), lines=True)
 
 
-def _too_many(count: int) -> str:
-    return f"a request holds at most {MAX_EVENTS} events, this one {count}"
+def _all_valid(array: bytes) -> Sequence[Candidate] | None:
+    """Return the events of a faultless array, read at once, which takes a third of the time; None for any other.
 
-
-def _json(body: bytes) -> Any:  # noqa: ANN401 - JSON is any value
+    :raises TooManyEvents: there are more than `MAX_EVENTS`.
+    """
+    if len(array) > _HARMLESS_BYTES and any(array.count(sign) > most for sign, most in _MOST_OF.items()):
+        return None
     try:
-        return pydantic_core.from_json(body, allow_inf_nan=False, cache_strings="none")
-    except ValueError as error:
-        msg = f"the body is not JSON: {error}"
-        raise NotJson(msg) from error
+        valid = EVENTS.validate_json(array)
+    except ValidationError:
+        return None
+    if len(valid) > MAX_EVENTS:
+        raise _too_many()
+    if sum(len(event.model_fields_set) + len(event.data.model_fields_set) for event in valid) != _most_keys(array):
+        return None
+    return [_valid(event) for event in valid]
+
+
+def _most_keys(text: bytes) -> int:
+    """Return how many keys there are in a text of JSON, or more, where a text in it begins with a colon, or quotes one.
+
+    Never fewer: without white space each key ends in a quote and a colon, and what is taken out of texts with it
+    brings only more of those together. So where as many different keys were found as this, none was repeated.
+    """
+    return text.translate(None, _SPACE).count(b'":')
+
+
+def _one_by_one(items: Iterable[bytes], *, lines: bool = False) -> Sequence[Candidate]:
+    """Return what each item is; of an array it must be JSON, of lines each may be broken.
+
+    :raises NotJson: an element of an array is not JSON.
+    :raises TooManyEvents: there are more than `MAX_EVENTS`.
+    :raises EventTooLarge: an element of an array takes more than `MAX_EVENT_BYTES`.
+    """
+    candidates: list[Candidate] = []
+    named = 0
+    for item in items:
+        if len(candidates) == MAX_EVENTS:
+            raise _too_many()
+        most = _ERRORS_PER_ITEM if named < _ERRORS_IN_FULL else 1
+        try:
+            candidate = _candidate(item, most)
+        except (NotJson, EventTooLarge) as error:
+            if not lines:
+                raise
+            code = "not_json" if isinstance(error, NotJson) else "event_too_large"
+            candidate = Candidate(None, None, b"", b"", (item_error(code, "", str(error)),))
+        candidates.append(candidate)
+        named += len(candidate.errors)
+    return candidates
+
+
+def _too_many() -> TooManyEvents:
+    return TooManyEvents(f"a request holds at most {MAX_EVENTS} events")
+
+
+def _not_json(why: object) -> NotJson:
+    return NotJson(f"the body is not JSON: {why}")
 
 
 def _valid(event: AnyEvent) -> Candidate:
-    content = (
-        f"{event.type}\0{event.subject}\0{event.time.timestamp()!r}\0{event.data.model_dump_json(exclude_none=True)}"
-    )
-    return Candidate(event.id, event, hashlib.blake2b(content.encode(), digest_size=16).digest())
+    data = record.canonical(event.data)
+    return Candidate(event.id, event, data, record.fingerprint(event.type, event.subject, event.time, data))
 
 
-def _candidate(item: object) -> Candidate:
+def _candidate(item: bytes, most: int) -> Candidate:
+    """Return the event, or up to `most` errors.
+
+    :raises NotJson: it is not JSON.
+    :raises EventTooLarge: it takes more than `MAX_EVENT_BYTES`.
+    """
+    if len(item) > MAX_EVENT_BYTES:
+        raise EventTooLarge
+    errors: Sequence[ItemError] = ()
+    event: AnyEvent | None = None
     try:
-        return _valid(EVENT.validate_python(item))
+        event = EVENT.validate_json(item)
+        if len(event.model_fields_set) + len(event.data.model_fields_set) == _most_keys(item):
+            return _valid(event)
     except ValidationError as error:
-        found = tuple(_item_error(fault) for fault in error.errors(include_url=False, include_input=False)[:20])
-        given = item.get("id") if isinstance(item, dict) else None
-        return Candidate(given[:200] if isinstance(given, str) else None, None, b"", found)
+        errors = _item_errors(error, most)
+    given, twice = _written(item)
+    if twice:
+        places = islice(_repeated(given), most)
+        errors = [item_error("duplicate_key", place, "the key stands there more than once") for place in places]
+    if event is not None and not errors:
+        return _valid(event)
+    given_id = dict(given.members).get("id") if isinstance(given, _Object) else None
+    return Candidate(given_id[:200] if isinstance(given_id, str) else None, None, b"", b"", tuple(errors))
+
+
+class _KeyTwice(Exception):
+    """A key stands more than once in its object."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Object:
+    """A JSON object as it is written, with every key as often as it stands there."""
+
+    members: Sequence[tuple[str, Any]]
+
+
+def _once(members: Sequence[tuple[str, Any]]) -> _Object:
+    if len(dict(members)) < len(members):
+        raise _KeyTwice
+    return _Object(members)
+
+
+def _refused(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no number of JSON")
+
+
+_ONCE = json.JSONDecoder(object_pairs_hook=_once, parse_constant=_refused)
+_AS_WRITTEN = json.JSONDecoder(object_pairs_hook=_Object, parse_constant=_refused)
+_PLACES = json.JSONDecoder(parse_constant=_refused)
+_BLANK = re.compile(r"[ \t\r\n]*")
+
+
+def _written(item: bytes) -> tuple[object, bool]:
+    """Return the item as it is written, and whether a key stands in it twice.
+
+    :raises NotJson: it holds what JSON does not know, like NaN.
+    """
+    text = item.decode()
+    try:
+        with contextlib.suppress(_KeyTwice):
+            return _ONCE.decode(text), False
+        return _AS_WRITTEN.decode(text), True
+    except ValueError as error:
+        raise _not_json(error) from error
+
+
+def _members(value: object) -> Iterable[tuple[str, Any]]:
+    match value:
+        case _Object():
+            return value.members
+        case list():
+            return ((str(index), member) for index, member in enumerate(value))
+        case _:
+            return ()
+
+
+def _repeated(written: object) -> Iterator[str]:
+    """Yield the place of each key that stands more than once in its object, the outermost first."""
+    waiting: list[tuple[object, tuple[str, ...]]] = [(written, ())]
+    for value, path in waiting:
+        seen: set[str] = set()
+        for key, member in _members(value):
+            if key in seen:
+                yield _pointer((*path, key))
+            seen.add(key)
+            if isinstance(member, _Object | list):
+                waiting.append((member, (*path, key)))
+
+
+def _text(body: bytes) -> str:
+    try:
+        return body.decode()
+    except UnicodeDecodeError as error:
+        raise _not_json(error) from error
+
+
+def _elements(text: str) -> Iterator[bytes]:
+    """Yield the elements of an array, which begins the text, each as it is written and none longer than an event.
+
+    Only one of them is ever held parsed: a body of nothing but braces would take forty times its size.
+
+    :raises NotJson: the array is broken, or something follows it.
+    :raises EventTooLarge: an element is longer than `MAX_EVENT_BYTES`.
+    """
+    place = _past_space(text, 1)
+    more = text[place : place + 1] != "]"
+    while more:
+        end = _end(text, place)
+        yield text[place:end].encode()
+        place = _past_space(text, end)
+        more = text[place : place + 1] == ","
+        if more:
+            place = _past_space(text, place + 1)
+    if text[place:] != "]":
+        raise _not_json(f"expected `,` or the end of the array at character {place}")
+
+
+def _past_space(text: str, place: int) -> int:
+    found = _BLANK.match(text, place)
+    return place if found is None else found.end()
+
+
+def _end(text: str, place: int) -> int:
+    """Return where the element ends that begins at `place`; most are short, so little is looked at first."""
+    for size in (MAX_EVENT_BYTES // 16, MAX_EVENT_BYTES):
+        window = text[place : place + size]
+        cut = place + size < len(text)
+        with contextlib.suppress(ValueError, RecursionError):
+            end = _PLACES.raw_decode(window)[1]
+            # A number may go on behind the window.
+            if end < len(window) or not cut:
+                return place + end
+    try:
+        pydantic_core.from_json(window, allow_inf_nan=False, allow_partial="trailing-strings" if cut else False)
+    except ValueError as error:
+        raise _not_json(error) from error
+    raise EventTooLarge
+
+
+def _item_errors(error: ValidationError, most: int) -> Sequence[ItemError]:
+    """Return up to `most` of what is wrong with an item.
+
+    :raises NotJson: it is not JSON.
+    """
+    if error.error_count() > _MOST_FAULTS:
+        return [item_error("invalid_value", "", f"more than {_MOST_FAULTS} faults")]
+    faults = error.errors(include_url=False, include_input=False)
+    if faults[0]["type"] == "json_invalid":
+        raise _not_json(faults[0]["ctx"]["error"]) from error
+    return [_item_error(fault) for fault in faults[:most]]
 
 
 def _item_error(fault: Any) -> ItemError:  # noqa: ANN401 - pydantic's ErrorDetails
@@ -159,103 +381,13 @@ def _item_error(fault: Any) -> ItemError:  # noqa: ANN401 - pydantic's ErrorDeta
         return item_error(code, "/type", "the type is missing" if told is None else f"there is no type {told[:100]}")
     # pydantic names the branch of the union in the place; the sender knows only its own event.
     place = [str(part) for part in fault["loc"] if not str(part).startswith("vn.motcua.")]
-    pointer = "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in place)
-    return item_error(code, pointer, fault["msg"].removeprefix("Value error, "))
+    return item_error(code, _pointer(place), fault["msg"].removeprefix("Value error, "))
+
+
+def _pointer(path: Iterable[str]) -> str:
+    return "".join("/" + key.replace("~", "~0").replace("/", "~1") for key in path)
 
 
 def error_json(error: ItemError) -> dict[str, str]:
     """Return the error as it appears in an answer."""
     return asdict(error)
-
-
-# --- Reference data ---------------------------------------------------------------------------------------------------
-
-
-def references(body: bytes, content_type: str, shape: type[R]) -> list[R]:
-    """Read a bulk upload of reference data: a JSON array, `{"items": […]}`, or CSV with a header line.
-
-    :raises InvalidReference: naming the first entry that is not valid.
-    :raises NotJson: a body that is not announced as CSV and is not JSON.
-    """
-    rows: Any
-    if content_type == "text/csv":
-        try:
-            rows = [_READ_ROW[shape](row) for row in _rows(body)]
-        except (UnicodeDecodeError, ValueError, KeyError, AttributeError, csv.Error) as error:
-            msg = f"the CSV cannot be read: {error}"
-            raise InvalidReference(msg) from error
-    else:
-        given = _json(body)
-        rows = given.get("items") if isinstance(given, dict) else given
-    if isinstance(rows, list) and len(rows) > MAX_ENTRIES:
-        raise InvalidReference(f"an upload holds at most {MAX_ENTRIES} entries, this one {len(rows)}")
-    try:
-        entries: list[R] = TypeAdapter(list[shape]).validate_python(rows)  # type: ignore[valid-type]
-    except ValidationError as error:
-        fault = error.errors(include_url=False)[0]
-        place = "/".join(str(part) for part in fault["loc"])
-        msg = f"entry {place}: {fault['msg']}"
-        raise InvalidReference(msg) from error
-    keys = Counter(_key(entry) for entry in entries)
-    if len(keys) < len(entries):
-        msg = f"{keys.most_common(1)[0][0]} stands there more than once"
-        raise InvalidReference(msg)
-    return entries
-
-
-def _key(entry: Unit | Procedure | CalendarDay) -> str:
-    """Return what an entry is stored under, as a person would write it."""
-    if isinstance(entry, CalendarDay):
-        return entry.on_day.isoformat()
-    return f"{entry.code} from {entry.valid_from}"
-
-
-def _rows(body: bytes) -> Iterator[dict[str, str]]:
-    """Yield the lines of a CSV by their headings.
-
-    :raises ValueError: a line has more or fewer cells than there are headings.
-    """
-    reader = csv.DictReader(io.StringIO(body.decode("utf-8-sig")), strict=True)
-    for row in reader:
-        if None in row or None in row.values():
-            msg = f"line {reader.line_num} has more or fewer cells than there are headings"
-            raise ValueError(msg)
-        yield row
-
-
-def _unit_row(row: dict[str, str]) -> dict[str, Any]:
-    return {
-        **{name: row[name] for name in ("code", "name", "kind", "class", "valid_from")},
-        "valid_to": row["valid_to"] or None,
-        "predecessors": _listed(row["predecessors"]),
-        "successors": _listed(row["successors"]),
-    }
-
-
-def _procedure_row(row: dict[str, str]) -> dict[str, Any]:
-    return {
-        **{name: row[name] for name in ("code", "name", "mountain_extra_days", "fee_required", "online_level")},
-        "field": {"code": row["field_code"], "name": row["field_name"]},
-        "limit": {"amount": row["limit_amount"], "unit": row["limit_unit"]} if row["limit_unit"] else None,
-        "limits_by_channel": dict(_channel_limit(part) for part in _listed(row["limits_by_channel"])),
-        "valid_from": row["valid_from"],
-        "valid_to": row["valid_to"] or None,
-        "official": row["official"],
-    }
-
-
-def _channel_limit(part: str) -> tuple[str, dict[str, str]]:
-    channel, _, limit = part.partition("=")
-    amount, _, unit = limit.partition(" ")
-    return channel, {"amount": amount, "unit": unit}
-
-
-def _listed(cell: str) -> list[str]:
-    return [part.strip() for part in cell.split(";") if part.strip()]
-
-
-_READ_ROW: Mapping[type[Frozen], Callable[[dict[str, str]], dict[str, Any]]] = {
-    Unit: _unit_row,
-    Procedure: _procedure_row,
-    CalendarDay: dict,
-}

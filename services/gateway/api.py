@@ -25,9 +25,6 @@ from services.kit.body import TooLarge
 from services.kit.observe import Endpoint
 from services.kit.problems import Problem
 
-# A body that trickles in slower than this holds memory and a seat for nothing.
-_BODY_SECONDS = 30
-
 
 class TooSlow(Exception):
     """The body did not arrive in time."""
@@ -82,7 +79,7 @@ def _passed_on(state: State, by_method: Mapping[str, Route]) -> Endpoint:
         state.limits.spend(client.grant.province, client.grant.client)
         size = _announced_size(request)
         with state.limits.request(), state.limits.memory(size):
-            content = await _body(request) if size else b""
+            content = await _body(request, state.body_seconds) if size else b""
             query = request.scope["query_string"]
             target = request.scope["raw_path"] + (b"?" + query if query else b"")
             return await state.upstreams[route.service].ask(method, target, request.headers.raw, content, client.grant)
@@ -104,12 +101,12 @@ def _announced_size(request: Request) -> int:
     return size
 
 
-async def _body(request: Request) -> bytes:
+async def _body(request: Request, seconds: float) -> bytes:
     try:
-        async with asyncio.timeout(_BODY_SECONDS):
-            return await body.read(request)
+        async with asyncio.timeout(seconds):
+            return await body.received(request)
     except TimeoutError as error:
-        msg = f"the body did not arrive within {_BODY_SECONDS} seconds"
+        msg = f"the body did not arrive within {seconds:g} seconds"
         raise TooSlow(msg) from error
 
 

@@ -27,6 +27,7 @@ def application(configuration: GatewaySettings) -> FastAPI:
             requests_at_once=configuration.requests_at_once,
             body_bytes_at_once=configuration.body_bytes_at_once,
         ),
+        configuration.body_seconds,
         {
             "dossier": Upstream("dossier", configuration.dossier_url, configuration.internal_key),
             "metrics": Upstream("metrics", configuration.metrics_url, configuration.internal_key),

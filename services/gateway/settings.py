@@ -20,3 +20,5 @@ class GatewaySettings(ServerSettings):
     """Requests of all clients under way at once; beyond it they are told to come back (503)."""
     body_bytes_at_once: int = Field(256 * 1024 * 1024, ge=8 * 1024 * 1024)
     """Bytes of request bodies held in memory at once."""
+    body_seconds: float = Field(30, gt=0)
+    """How long a body may take to arrive; one that trickles in slower holds memory and a seat for nothing."""

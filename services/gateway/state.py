@@ -13,9 +13,10 @@ from services.gateway.upstream import Upstream
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The database, the keys, the limits and the services behind."""
+    """The database, the keys, the limits, how long a body may take to arrive, and the services behind."""
 
     database: AsyncEngine
     keyring: Keyring
     limits: Limits
+    body_seconds: float
     upstreams: Mapping[Service, Upstream]

@@ -126,6 +126,21 @@ def arrays(rows: Iterable[Sequence[Any]], names: Sequence[str]) -> dict[str, lis
     return {name: list(values) for name, values in zip(names, by_column, strict=True)}
 
 
+async def copy(transaction: AsyncConnection, table: Table, rows: Sequence[Sequence[Any]]) -> None:
+    """Add rows with a value for each column of `table`, in its order, by COPY: the fastest way PostgreSQL has.
+
+    The transaction must have begun, that is, have executed something. JSON is given as text, arrays as lists.
+    """
+    raw = await transaction.get_raw_connection()
+    connection = raw.driver_connection
+    if connection is None:
+        msg = "the connection has been closed"
+        raise InterfaceError(msg, None, ConnectionError(msg))
+    await connection.copy_records_to_table(
+        table.name, schema_name=table.schema, columns=[column.name for column in table.columns], records=rows
+    )
+
+
 async def lock(transaction: AsyncConnection, *keys: str) -> None:
     """Hold the advisory lock named by `keys` until the transaction ends; the wait is bounded by `lock_timeout`."""
     await transaction.execute(_LOCK, {"name": "/".join(keys)})

@@ -5,6 +5,7 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import httpx
 from prometheus_client import Gauge
@@ -116,11 +117,11 @@ async def _count(transaction: AsyncConnection, province: str, entries: Sequence[
     )
     await store.add(transaction, province, delta)
     await store.keep_standings(transaction, province, entries)
-    latest = {
-        entry.receiving_unit: entry.recorded_at
-        for entry in sorted(entries, key=lambda entry: entry.position)
-        if entry.receiving_unit is not None and entry.recorded_at is not None
-    }
+    # A dossier folded anew comes late in the feed and was recorded long before others, so positions do not tell.
+    latest: dict[str, datetime] = {}
+    for entry in entries:
+        if entry.receiving_unit is not None and entry.recorded_at is not None:
+            latest[entry.receiving_unit] = max(entry.recorded_at, latest.get(entry.receiving_unit, entry.recorded_at))
     await store.note_fresh(transaction, province, latest)
 
 

@@ -143,9 +143,11 @@ def _unit_json(unit: Unit) -> dict[str, Any]:
 def figures(stored: Mapping[str, int]) -> dict[str, Any]:
     """Return counts and rates as they appear in an answer.
 
-    `pending` is what the period leaves open: received + carried_over = resolved + withdrawn + pending.
+    `pending` is what the period leaves open: received + carried_over = resolved + declined + withdrawn + stopped +
+    pending.
     """
-    pending = stored["carried_over"] + stored["received"] - stored["resolved"] - stored["withdrawn"]
+    ended = stored["resolved"] + stored["declined"] + stored["withdrawn"] + stored["stopped"]
+    pending = stored["carried_over"] + stored["received"] - ended
     return {
         "counts": {**stored, "pending": pending},
         "rates": {rate.name: _rate_json(rate, stored) for rate in rates.RATES},

@@ -3,9 +3,10 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, datetime
+from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import delete, func, literal, select, union_all
+from sqlalchemy import Text, bindparam, delete, func, literal, select, union_all
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -16,7 +17,6 @@ from services.metrics.domain.boundaries import Version
 from services.metrics.domain.tally import MEASURES, Cell, Role, Tally
 
 _STANDING_FIELDS = [field.name for field in fields(Standing)]
-_STANDING_COLUMNS = [column.name for column in tables.standing.columns]
 _CELL_KEY = ["province", "role", "on_day", "unit", "unit_since", "channel"]
 _CELL_COLUMNS = [*_CELL_KEY, *MEASURES]
 
@@ -74,23 +74,18 @@ async def standings(transaction: AsyncConnection, province: str, codes: Collecti
     return {row["code"]: Standing(**{**row, "flags": tuple(row["flags"])}) for row in rows.mappings()}
 
 
-async def keep_standings(transaction: AsyncConnection, province: str, counted: Iterable[Standing]) -> None:
+async def keep_standings(transaction: AsyncConnection, province: str, counted: Sequence[Standing]) -> None:
     """Keep how dossiers stood when they were counted."""
-    rows = [
-        (
-            province,
-            *(" ".join(one.flags) if name == "flags" else getattr(one, name) for name in _STANDING_FIELDS),
-        )
-        for one in counted
-    ]
-    await transaction.execute(_KEEP, db.arrays(rows, _STANDING_COLUMNS))
+    codes = db.arrays([(one.code,) for one in counted], ["code"])
+    await transaction.execute(_LEAVE, {"of_province": province, **codes})
+    await db.copy(transaction, tables.standing, [(province, *_values(one)) for one in counted])
 
 
-_keep = insert(tables.standing).from_select(_STANDING_COLUMNS, db.unnested(tables.standing, _STANDING_COLUMNS))
-_KEEP = _keep.on_conflict_do_update(
-    index_elements=["province", "code"],
-    set_={name: _keep.excluded[name] for name in _STANDING_COLUMNS if name not in {"province", "code"}},
+_left = db.unnested(tables.standing, ["code"]).subquery("left_behind")
+_LEAVE = delete(tables.standing).where(
+    tables.standing.c.province == bindparam("of_province", type_=Text), tables.standing.c.code == _left.c.code
 )
+_values = attrgetter(*_STANDING_FIELDS)
 
 
 async def add(transaction: AsyncConnection, province: str, delta: Tally) -> None:
@@ -159,7 +154,9 @@ async def counts(
             table.unit,
             table.unit_since,
             *(literal(0).label(name) for name in names),
-            func.sum(table.received - table.resolved - table.withdrawn).label("carried_over"),
+            func.sum(table.received - table.resolved - table.declined - table.withdrawn - table.stopped).label(
+                "carried_over"
+            ),
         )
         .where(mine, table.on_day < first)
         .group_by(table.unit, table.unit_since)

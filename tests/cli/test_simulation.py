@@ -1,30 +1,41 @@
 """Simulated events are the same to the last byte for the same seed, valid, plausible, and only as faulty as told."""
 
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import replace
-from datetime import date, datetime, timedelta
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from datetime import date, datetime, time, timedelta
 from itertools import islice, pairwise
+from pathlib import Path
+from random import Random
+from typing import get_args
 
 import pytest
 
-from services.cli import simulation
+from services.cli import demo, simulation
 from services.cli.reference import Traffic
-from services.cli.simulation import Faults, Scenario
+from services.cli.simulation import Dossier, Faults, Incidents, Scenario
+from services.cli.simulation.life import Kind
 from services.contract import (
     EVENTS,
     VIETNAM,
     CalendarDay,
     Channel,
+    Flag,
     Limit,
     OnlineLevel,
     Procedure,
     ProcedureField,
     Received,
+    Standing,
     Unit,
     UnitKind,
+    vietnamese_day,
 )
-from services.dossier.domain import calendar
+from services.dossier.domain import lifecycle
+from services.dossier.domain.catalogue import catalogue
+from services.dossier.domain.history import Occurrence
+from services.dossier.domain.record import DATA_OF_TYPE
+from services.metrics.domain import tally
 
 JULY_2025 = date(2025, 7, 1)
 NATIONAL_DAY = date(2026, 9, 2)
@@ -58,18 +69,30 @@ SCENARIO = Scenario(
     first_day=date(2026, 8, 17),
     last_day=date(2026, 9, 11),
     dossiers=3_000,
-    units=[*(unit(f"060{n:02}") for n in range(12)), unit("D1", "department"), unit("D2", "department")],
+    units=[
+        *(unit(f"060{n:02}").model_copy(update={"class_": "mountain" if n % 2 else "other"}) for n in range(12)),
+        *(unit("D1", "department"), unit("D2", "department")),
+    ],
     procedures=[
         procedure("1.000656", Limit(amount=0, unit="same_day"), "partial"),
         procedure("1.001193", Limit(amount=3, unit="working_days"), by_channel={"online": HOURS}),
         procedure("1.004873", None),
         procedure("2.001610", DAYS),
         procedure("1.012753", Limit(amount=15, unit="calendar_days"), "none"),
+        procedure("1.012789", DAYS).model_copy(
+            update={
+                "field": ProcedureField(code="DD", name="Đất đai"),
+                "mountain_extra_days": 2,
+                "cut_off": time(15, 30),
+                "restarts_after_supplement": True,
+            }
+        ),
     ],
     traffic=[
         Traffic(procedure="1.000656", level="commune", departments=(), weight=5.0, fee=0),
         Traffic(procedure="1.001193", level="commune", departments=(), weight=4.0, fee=8_000),
         Traffic(procedure="1.004873", level="commune", departments=(), weight=1.0, fee=15_000),
+        Traffic(procedure="1.012789", level="commune", departments=(), weight=2.0, fee=20_000),
         Traffic(procedure="2.001610", level="department", departments=("D1",), weight=1.0, fee=50_000),
         Traffic(procedure="1.012753", level="department", departments=("D1", "D2"), weight=1.0, fee=100_000),
     ],
@@ -80,6 +103,15 @@ SCENARIO = Scenario(
         CalendarDay(on_day=NATIONAL_DAY, working=False, name="Quốc khánh"),
     ],
 )
+
+QUIET = Incidents(**dict.fromkeys(asdict(Incidents()), 0.0))
+"""Nothing but the usual course."""
+
+EVENTFUL = Incidents(
+    **{name: 10 * share for name, share in asdict(Incidents()).items() if share < 0.05}
+    | {"supplements": 0.6, "rated": 0.5, "land_pauses": 0.7, "foreseen": 0.6}
+)
+"""So much that a few hundred dossiers hold every kind of event in many constellations."""
 
 
 def with_faults(**shares: float) -> Scenario:
@@ -110,19 +142,12 @@ def test_another_seed_gives_other_events() -> None:
     assert set(lines(SCENARIO)).isdisjoint(lines(other))
 
 
-def test_every_event_is_one_the_contract_accepts() -> None:
-    posted = b"[" + b",".join(lines(SCENARIO)) + b"]"
+def test_every_event_is_one_the_contract_accepts_and_every_kind_occurs() -> None:
+    posted = b"[" + b",".join(lines(replace(SCENARIO, incidents=EVENTFUL))) + b"]"
 
     events = EVENTS.validate_json(posted)
 
-    assert {event.type.rpartition(".")[2] for event in events} == {
-        "received",
-        "forwarded",
-        "paid",
-        "resolved",
-        "returned",
-        "withdrawn",
-    }
+    assert {event.type for event in events} == set(DATA_OF_TYPE)
 
 
 def test_times_are_written_with_the_offset_of_vietnam() -> None:
@@ -162,9 +187,14 @@ def test_an_event_is_posted_after_it_happened() -> None:
 
 
 def test_the_number_of_dossiers_is_the_one_asked_for() -> None:
+    dossiers = list(simulation.dossiers(SCENARIO))
+
     received = list(receipts(SCENARIO))
 
-    assert len(received) == SCENARIO.dossiers
+    never_received = [dossier for dossier in dossiers if dossier.received_at is None]
+    assert len(dossiers) == SCENARIO.dossiers
+    assert len(received) == SCENARIO.dossiers - len(never_received)
+    assert {dossier.status for dossier in never_received} == {"declined"}
 
 
 def test_every_unit_receives_dossiers() -> None:
@@ -176,10 +206,9 @@ def test_every_unit_receives_dossiers() -> None:
 def test_departments_nobody_asks_anything_of_receive_nothing() -> None:
     for_communes = replace(SCENARIO, traffic=[row for row in SCENARIO.traffic if row.level == "commune"])
 
-    received = [data.receiving_unit for _, data in receipts(for_communes)]
+    received = {data.receiving_unit for _, data in receipts(for_communes)}
 
-    assert len(received) == SCENARIO.dossiers
-    assert {"D1", "D2"}.isdisjoint(received)
+    assert received == {unit.code for unit in SCENARIO.units} - {"D1", "D2"}
 
 
 def test_nothing_is_received_on_a_day_off() -> None:
@@ -238,13 +267,15 @@ def test_about_one_dossier_in_a_hundred_is_late() -> None:
 
 def test_working_hours_run_on_the_next_morning() -> None:
     online = [
-        d for d in simulation.dossiers(SCENARIO) if d.procedure == "1.001193" and d.channel == "online" and d.due_at
+        (d.received_at, d.due_at)
+        for d in simulation.dossiers(replace(SCENARIO, incidents=QUIET))
+        if d.procedure == "1.001193" and d.channel == "online" and d.received_at
     ]
 
-    from_a_tuesday = [d for d in online if d.received_at.date() == date(2026, 8, 18)]
+    from_a_tuesday = [dates for dates in online if dates[0].date() == date(2026, 8, 18)]
 
     assert from_a_tuesday
-    assert all(d.due_at == d.received_at + timedelta(days=1) for d in from_a_tuesday)
+    assert all(due_at == received_at + timedelta(days=1) for received_at, due_at in from_a_tuesday)
 
 
 def test_nothing_is_told_of_what_happens_after_the_end() -> None:
@@ -271,7 +302,8 @@ def test_shuffled_dossiers_arrive_with_their_outcome_before_their_receipt() -> N
     for delivery in simulation.events(with_faults(shuffled=0.2)):
         order.setdefault(delivery.event["subject"], []).append(delivery.event["type"].rpartition(".")[2])
 
-    turned = [kinds for kinds in order.values() if "resolved" in kinds[: kinds.index("received")]]
+    received = [kinds for kinds in order.values() if "received" in kinds]
+    turned = [kinds for kinds in received if "resolved" in kinds[: kinds.index("received")]]
 
     assert len(turned) > 0.05 * SCENARIO.dossiers
 
@@ -316,17 +348,171 @@ def test_the_first_deliveries_are_there_before_the_last_dossier_is_planned() -> 
     assert {delivery.deliver_at.date() for delivery in first} == {SCENARIO.first_day}
 
 
-def test_the_due_date_is_the_one_the_dossier_service_counts() -> None:
-    limits = {procedure.code: procedure for procedure in SCENARIO.procedures}
-    exceptions = {day.on_day: day.working for day in SCENARIO.calendar}
-    to_the_end = replace(SCENARIO, until=datetime(2027, 1, 1, tzinfo=VIETNAM))
+def standings(scenario: Scenario) -> Mapping[str, Standing]:
+    """Return how the dossiers stand once every event is recorded when it is posted, but in any order."""
+    deliveries = list(simulation.events(scenario))
+    events = EVENTS.validate_python([delivery.event for delivery in deliveries])
+    positions = Random(scenario.seed).sample(range(1, len(events) + 1), k=len(events))
+    recorded: dict[str, list[Occurrence]] = {}
+    for position, delivery, event in sorted(zip(positions, deliveries, events, strict=True), key=lambda row: row[0]):
+        occurrence = Occurrence(position, delivery.deliver_at, event.source, event.id, event.time, event.data)
+        recorded.setdefault(event.subject, []).append(occurrence)
+    known = catalogue(scenario.units, scenario.procedures, scenario.calendar)
+    return {code: lifecycle.fold(code, history, known) for code, history in recorded.items()}
 
-    for dossier in simulation.dossiers(to_the_end):
-        starts_at = next((s.occurred_at for s in dossier.steps if s.kind == "forwarded"), dossier.received_at)
-        limit = limits[dossier.procedure].limits_by_channel.get(dossier.channel, limits[dossier.procedure].limit)
-        counted = calendar.due_at(starts_at, limit, 0, exceptions) if limit else None
 
-        assert dossier.due_at == counted, dossier
+def truth(dossier: Dossier) -> Mapping[str, object]:
+    """Return what the simulation knows of a dossier, in the words of a standing."""
+    return {
+        "status": dossier.status,
+        "received_at": dossier.received_at,
+        "due_on": dossier.due_at and vietnamese_day(dossier.due_at),
+        "due_at": dossier.due_at,
+        "extended_due_at": dossier.extended_due_at,
+        "ended_on": dossier.ended_at and vietnamese_day(dossier.ended_at),
+        "ended_at": dossier.ended_at,
+        "late": dossier.late,
+        "fee_due": dossier.fee_due,
+        "paid_online": dossier.paid_online,
+        "full_online": dossier.full_online,
+        "score": dossier.score,
+    }
+
+
+def facts(standing: Standing) -> Mapping[str, object]:
+    """Return the same of a standing."""
+    return {
+        "status": standing.status,
+        "received_at": standing.received_at,
+        "due_on": standing.due_on,
+        "due_at": standing.due_at,
+        "extended_due_at": standing.extended_due_at,
+        "ended_on": standing.ended_on,
+        "ended_at": standing.ended_at,
+        "late": bool(standing.ended_on and standing.due_on and standing.ended_on > standing.due_on),
+        "fee_due": standing.fee_due,
+        "paid_online": standing.payments_online > 0,
+        "full_online": standing.status == "resolved" and tally.is_full_online(standing),
+        "score": standing.score,
+    }
+
+
+def intended_flags(dossier: Dossier) -> set[Flag]:
+    """Return what is odd about a dossier because the simulation means it to be."""
+    kinds = Counter(step.kind for step in dossier.steps)
+    flags: set[Flag] = set()
+    if kinds["supplement_requested"] > 1:
+        flags.add("repeated_supplement")
+    if dossier.ended_at and kinds["supplement_requested"] > kinds["supplemented"]:
+        flags.add("ended_while_paused")
+    for step in dossier.steps:
+        if step.kind == "extended" and dossier.due_at and step.occurred_at.date() >= dossier.due_at.date():
+            flags.add("late_extension")
+        if step.kind == "corrected" and "time" in step.content:
+            flags.add("late_recording")
+    return flags
+
+
+REFERENCE = replace(demo.scenario(), dossiers=1_500)
+AFTERWARDS = timedelta(days=400)
+
+
+@pytest.mark.parametrize("incidents", [QUIET, Incidents(), EVENTFUL], ids=["quiet", "usual", "eventful"])
+@pytest.mark.parametrize("scenario", [SCENARIO, REFERENCE], ids=["small", "reference"])
+def test_a_month_recorded_in_any_order_stands_as_it_truly_is(scenario: Scenario, incidents: Incidents) -> None:
+    month = replace(scenario, dossiers=1_500, incidents=incidents)
+    dossiers = [dossier for dossier in simulation.dossiers(month) if not dossier.mistaken]
+
+    found = standings(month)
+
+    assert [facts(found[dossier.code]) for dossier in dossiers] == [truth(dossier) for dossier in dossiers]
+
+
+@pytest.mark.parametrize("scenario", [SCENARIO, REFERENCE], ids=["small", "reference"])
+def test_in_the_end_every_dossier_stands_as_it_truly_is_with_the_flags_it_is_meant_to_have(scenario: Scenario) -> None:
+    until = datetime.combine(scenario.last_day, time(), VIETNAM) + AFTERWARDS
+    to_the_end = replace(scenario, dossiers=1_500, incidents=EVENTFUL, until=until)
+    dossiers = list(simulation.dossiers(to_the_end))
+
+    found = standings(to_the_end)
+
+    intended = [intended_flags(dossier) for dossier in dossiers]
+    assert [facts(found[dossier.code]) for dossier in dossiers] == [truth(dossier) for dossier in dossiers]
+    assert [set(found[dossier.code].flags) for dossier in dossiers] == intended
+    assert set().union(*intended) == {"repeated_supplement", "ended_while_paused", "late_extension", "late_recording"}
+
+
+def test_an_apology_comes_before_the_end_and_mostly_before_the_due_day() -> None:
+    eventful = replace(SCENARIO, incidents=EVENTFUL)
+
+    apologies = [
+        (step.occurred_at, dossier.due_at, dossier.ended_at)
+        for dossier in simulation.dossiers(eventful)
+        for step in dossier.steps
+        if step.kind == "extended"
+    ]
+
+    too_late = sum(due_at is None or at.date() >= due_at.date() for at, due_at, _ in apologies)
+    assert all(ended_at is None or at < ended_at for at, _, ended_at in apologies)
+    assert 0 < too_late < 0.25 * len(apologies)
+
+
+def test_what_is_told_wrongly_is_put_right_within_days() -> None:
+    eventful = replace(SCENARIO, incidents=EVENTFUL)
+
+    mistaken = [dossier for dossier in simulation.dossiers(eventful) if dossier.mistaken]
+
+    later = replace(eventful, until=datetime.combine(SCENARIO.last_day, time(), VIETNAM) + timedelta(days=60))
+    assert 0 < len(mistaken) < 0.02 * SCENARIO.dossiers
+    assert not any(dossier.mistaken for dossier in simulation.dossiers(later))
+
+
+@pytest.fixture(scope="module")
+def month() -> Sequence[Dossier]:
+    return list(simulation.dossiers(demo.scenario()))
+
+
+def test_the_month_of_the_demonstration_holds_every_kind_in_the_shares_of_a_province(month: Sequence[Dossier]) -> None:
+    told = Counter(kind for dossier in month for kind in {step.kind for step in dossier.steps})
+
+    shares = {kind: told[kind] / len(month) for kind in get_args(Kind)}
+    expected = {
+        "supplement_requested": 0.05,
+        "paused": 0.035,
+        "refunded": 0.002,
+        "extended": 0.01,
+        "declined": 0.007,
+        "withdrawn": 0.01,
+        "stopped": 0.003,
+        "rated": 0.18,
+        "corrected": 0.005,
+        "retracted": 0.002,
+        "voided": 0.001,
+    }
+    assert all(told[kind] for kind in get_args(Kind))
+    assert {kind: share for kind, share in expected.items() if not 0.5 * share < shares[kind] < 1.6 * share} == {}
+
+
+def test_the_readme_shows_the_figures_of_the_demonstration(month: Sequence[Dossier]) -> None:
+    received = [dossier for dossier in month if dossier.received_at and dossier.status != "voided"]
+    resolved = [dossier for dossier in received if dossier.status == "resolved"]
+    with_due = [dossier for dossier in resolved if dossier.due_at]
+    with_fee = [dossier for dossier in received if dossier.fee_due]
+    late = sum(dossier.late for dossier in resolved)
+    pending = sum(dossier.status == "pending" for dossier in received)
+
+    counts = (len(received), len(resolved), late, pending)
+    rates = (
+        1 - late / len(with_due),
+        sum(dossier.paid_online for dossier in with_fee) / len(with_fee),
+        sum(dossier.full_online for dossier in resolved) / len(resolved),
+    )
+
+    readme = " ".join((Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8").split())
+    told = [f"{count:,}".replace(",", ".") for count in counts] + [f"{rate:.2%}".replace(".", ",") for rate in rates]
+    assert "Tổng cộng " + " ".join(told).replace("%", " %") in readme
+    assert f"({len(month):,} dossiers, {sum(len(dossier.steps) for dossier in month):,} events)" in readme
+    assert f"({len(month) - len(received)} of the dossiers were declined at once or voided)" in readme
 
 
 def test_traffic_of_a_procedure_out_of_force_is_refused() -> None:

@@ -36,7 +36,11 @@ SETTINGS: Mapping[str, type[ServerSettings]] = {
     "gateway": GatewaySettings,
 }
 OWN = ("migrate", *SETTINGS)
-SECRETS = {"POSTGRES_PASSWORD": "a-password-for-tests", "MOTCUA_INTERNAL_KEY": "an-internal-key-for-tests"}
+SECRETS = {
+    "POSTGRES_PASSWORD": "a-password-for-tests",
+    "MOTCUA_APPLICATION_PASSWORD": "another-password-for-tests",
+    "MOTCUA_INTERNAL_KEY": "an-internal-key-for-tests",
+}
 # Python starts slowly where many tests run at once.
 PATIENCE_SECONDS = 60
 
@@ -88,11 +92,19 @@ def test_a_process_is_told_what_its_settings_know_and_all_that_they_require(name
 
 def test_the_database_is_addressed_as_it_is_made() -> None:
     made = environment("postgres")
-    login = f"{made['POSTGRES_USER']}:{made['POSTGRES_PASSWORD']}"
+    place = f"postgres:5432/{made['POSTGRES_DB']}"
+    role, password = SERVICES["migrate"]["command"][-1], environment("migrate")["MOTCUA_APPLICATION_PASSWORD"]
 
-    for name in OWN:
-        url = environment(name)["MOTCUA_DATABASE_URL"]
-        assert url == f"postgresql://{login}@postgres:5432/{made['POSTGRES_DB']}"
+    owner = f"postgresql://{made['POSTGRES_USER']}:{made['POSTGRES_PASSWORD']}@{place}"
+    assert environment("migrate")["MOTCUA_DATABASE_URL"] == owner
+    for name in SETTINGS:
+        assert environment(name)["MOTCUA_DATABASE_URL"] == f"postgresql://{role}:{password}@{place}"
+
+
+def test_the_services_are_not_the_owner_of_what_they_record() -> None:
+    assert SERVICES["migrate"]["command"] == ["motcua", "migrate", "--application-role", "motcua_application"]
+    for name in SETTINGS:
+        assert "POSTGRES_PASSWORD" not in SERVICES[name]["environment"]["MOTCUA_DATABASE_URL"]
 
 
 def test_the_database_is_made_with_the_options_of_the_embedded_one() -> None:
@@ -221,7 +233,10 @@ def here(name: str, ports: Mapping[str, int], database_url: str) -> dict[str, st
     there = environment(name)
     for key, value in there.items():
         if key == "MOTCUA_DATABASE_URL":
-            there[key] = database_url
+            login, place = urlsplit(value).netloc.rpartition("@")[0], urlsplit(database_url).netloc.rpartition("@")[2]
+            mine = urlunsplit(urlsplit(database_url)._replace(netloc=f"{login}@{place}"))
+            # The owner of the tests' PostgreSQL has a password of its own.
+            there[key] = database_url if name == "migrate" else mine
         elif key == "MOTCUA_PORT":
             there[key] = str(ports[name])
         elif key == "MOTCUA_HOST":
@@ -316,6 +331,9 @@ def test_the_compose_file_starts_a_system_that_works_is_watched_and_stops(runnin
     answer = httpx.get(f"{running.url('gateway')}/v1/rates", params={"period": "2026-10"})
     assert answer.status_code == httpx.codes.UNAUTHORIZED
     assert answer.headers["Content-Type"] == "application/problem+json"
+
+    logins = {urlsplit(running.environments[name]["MOTCUA_DATABASE_URL"]).username for name in SETTINGS}
+    assert logins == {"motcua_application"}
 
     exposed = {name: httpx.get(f"{running.url(name)}/metrics").text for name in SETTINGS}
     told = {name for text in exposed.values() for name in re.findall(r"^# TYPE (\S+) ", text, re.MULTILINE)}

@@ -1,6 +1,6 @@
 """Due dates come out as the law and the official calendar say."""
 
-from datetime import date, datetime
+from datetime import date, datetime, time, timedelta
 
 import pytest
 from hypothesis import given
@@ -13,13 +13,13 @@ from services.dossier.domain import calendar
 DAYS = {day.on_day: day.working for day in reference.calendar()}
 
 
-def at(day: str, time: str = "09:00") -> datetime:
-    return datetime.fromisoformat(f"{day}T{time}:00+07:00")
+def at(day: str, clock: str = "09:00") -> datetime:
+    return datetime.fromisoformat(f"{day}T{clock}:00+07:00")
 
 
-def due(day: str, time: str, amount: int, unit: str, extra_days: int = 0) -> datetime:
+def due(day: str, clock: str, amount: int, unit: str, extra_days: int = 0) -> datetime:
     limit = Limit.model_validate({"amount": amount, "unit": unit})
-    return calendar.due_at(at(day, time), limit, extra_days, DAYS)
+    return calendar.due_at(calendar.counted_from(at(day, clock), limit, None, DAYS), limit, extra_days, DAYS)
 
 
 @pytest.mark.parametrize(
@@ -57,15 +57,15 @@ def test_calendar_days_that_end_on_a_working_day_stay() -> None:
 
 
 @pytest.mark.parametrize(
-    ("time", "due_on"),
+    ("clock", "due_on"),
     [("08:00", "2026-10-02"), ("15:00", "2026-10-02"), ("15:01", "2026-10-05")],
 )
-def test_a_same_day_procedure_received_after_15_is_due_on_the_next_working_day(time: str, due_on: str) -> None:
-    assert due("2026-10-02", time, 0, "same_day") == at(due_on, "17:00")
+def test_a_same_day_procedure_received_after_15_is_due_on_the_next_working_day(clock: str, due_on: str) -> None:
+    assert due("2026-10-02", clock, 0, "same_day") == at(due_on, "17:00")
 
 
 @pytest.mark.parametrize(
-    ("time", "amount", "expected"),
+    ("clock", "amount", "expected"),
     [
         pytest.param("08:00", 2, at("2026-10-02", "10:00"), id="within-the-morning"),
         pytest.param("10:00", 3, at("2026-10-02", "15:00"), id="lunch-does-not-count"),
@@ -74,8 +74,8 @@ def test_a_same_day_procedure_received_after_15_is_due_on_the_next_working_day(t
         pytest.param("07:00", 8, at("2026-10-02", "17:00"), id="a-whole-day-ends-with-it"),
     ],
 )
-def test_working_hours_count_only_office_hours(time: str, amount: int, expected: datetime) -> None:
-    assert due("2026-10-02", time, amount, "working_hours") == expected
+def test_working_hours_count_only_office_hours(clock: str, amount: int, expected: datetime) -> None:
+    assert due("2026-10-02", clock, amount, "working_hours") == expected
 
 
 def test_mountain_communes_get_working_days_on_top() -> None:
@@ -84,6 +84,63 @@ def test_mountain_communes_get_working_days_on_top() -> None:
 
     assert plain == at("2026-10-13", "17:00")
     assert mountain == at("2026-10-27", "17:00")
+
+
+@pytest.mark.parametrize(
+    ("received_at", "cut_off", "due_on"),
+    [
+        pytest.param(at("2026-10-01", "15:00"), time(15, 0), "2026-10-06", id="at-the-cut-off"),
+        pytest.param(at("2026-10-01", "15:01"), time(15, 0), "2026-10-07", id="after-the-cut-off"),
+        pytest.param(at("2026-10-01", "15:01"), None, "2026-10-06", id="without-a-cut-off"),
+        pytest.param(at("2026-10-03", "16:00"), time(15, 0), "2026-10-07", id="a-day-off-has-no-cut-off"),
+        pytest.param(at("2026-10-02", "16:00"), time(15, 0), "2026-10-08", id="the-next-working-day-is-a-monday"),
+    ],
+)
+def test_what_is_received_after_the_cut_off_counts_from_the_next_working_day(
+    received_at: datetime, cut_off: time | None, due_on: str
+) -> None:
+    limit = Limit(amount=3, unit="working_days")
+
+    found = calendar.due_at(calendar.counted_from(received_at, limit, cut_off, DAYS), limit, 0, DAYS)
+
+    assert found == at(due_on, "17:00")
+
+
+@pytest.mark.parametrize(
+    ("begin", "end", "hours"),
+    [
+        pytest.param(at("2026-10-02", "08:00"), at("2026-10-02", "10:00"), 2, id="within-the-morning"),
+        pytest.param(at("2026-10-02", "11:00"), at("2026-10-02", "14:00"), 1, id="over-lunch"),
+        pytest.param(at("2026-10-02", "16:00"), at("2026-10-05", "08:00"), 2, id="over-a-weekend"),
+        pytest.param(at("2026-10-02", "17:00"), at("2026-10-05", "07:00"), 0, id="no-working-time"),
+        pytest.param(at("2026-10-05", "08:00"), at("2026-10-12", "08:00"), 40, id="a-week"),
+        pytest.param(at("2025-12-31", "16:00"), at("2026-01-05", "08:00"), 2, id="over-the-swapped-2-january"),
+        pytest.param(at("2026-01-09", "16:00"), at("2026-01-12", "08:00"), 10, id="over-a-worked-saturday"),
+        pytest.param(at("2026-10-05", "08:00"), at("2026-10-02", "08:00"), 0, id="backwards"),
+    ],
+)
+def test_working_time_is_office_time_between_two_instants(begin: datetime, end: datetime, hours: int) -> None:
+    assert calendar.working_time(begin, end, DAYS) == timedelta(hours=hours)
+
+
+_instants = st.datetimes(datetime(2024, 1, 1), datetime(2027, 6, 1)).map(  # noqa: DTZ001 - the offset is added at once
+    lambda when: when.replace(second=0, microsecond=0, tzinfo=VIETNAM)
+)
+
+
+@given(_instants, st.integers(0, 60 * 8 * 400).map(lambda minutes: timedelta(minutes=minutes)))
+def test_adding_working_time_is_the_inverse_of_measuring_it(begin: datetime, amount: timedelta) -> None:
+    end = calendar.add_working_time(begin, amount, DAYS)
+
+    assert calendar.working_time(begin, end, DAYS) == amount
+
+
+def test_a_pause_of_decades_is_reckoned_at_once() -> None:
+    begin, end = at("1990-01-01"), at("2099-12-31")
+
+    excluded = calendar.working_time(begin, end, DAYS)
+
+    assert calendar.add_working_time(begin, excluded, DAYS) == end
 
 
 @given(

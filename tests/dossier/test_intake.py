@@ -68,7 +68,7 @@ def test_a_request_that_cannot_be_recorded_fails_alone(database_url: str) -> Non
         (good,), (other,) = _payments("good"), _payments("other")
         assert good.event is not None
         # The edge lets nothing of the kind pass; what PostgreSQL would refuse all the same stands for the unforeseen.
-        poisoned = Candidate("poisoned", good.event.model_copy(update={"id": "poi\0soned"}), b"x")
+        poisoned = good._replace(event=good.event.model_copy(update={"id": "poi\0soned"}), fingerprint=b"x")
         waiting = await _waiting(*(intake.submit(_GRANT, [one]) for one in (good, poisoned, other)))
 
         async with intake.running():
@@ -98,7 +98,7 @@ def test_requests_share_a_commit_up_to_a_thousand_events(database_url: str) -> N
         requests = [_payments(*(f"{r}-{n}" for n in range(size))) for r, size in enumerate(sizes)]
         # A dossier holds a thousand events, so each request is about one of its own.
         apart = [
-            [Candidate(c.id, c.event and c.event.model_copy(update={"subject": f"H{r}"}), c.fingerprint) for c in one]
+            [c._replace(event=c.event and c.event.model_copy(update={"subject": f"H{r}"})) for c in one]
             for r, one in enumerate(requests)
         ]
         waiting = await _waiting(*(intake.submit(_GRANT, request) for request in apart))
@@ -107,3 +107,46 @@ def test_requests_share_a_commit_up_to_a_thousand_events(database_url: str) -> N
             assert set(await _statuses(waiting)) == {"accepted"}
 
     assert _run(database_url, act) == 2
+
+
+def test_dry_runs_wait_in_the_same_bounded_queue_and_leave_it_again(database_url: str) -> None:
+    async def act(intake: Intake) -> None:
+        trying = await _waiting(*(intake.dry_run(_GRANT, _payments(f"e{n}", f"f{n}")) for n in range(2)))
+
+        for refused in (intake.dry_run, intake.submit):
+            with pytest.raises(Overloaded):
+                await refused(_GRANT, _payments("e3"))
+        assert await _statuses(trying) == ["accepted"] * 4
+        # Nothing was recorded, and there is room again.
+        async with intake.running():
+            assert (
+                await _statuses(await _waiting(intake.submit(_GRANT, _payments("e1", "f1", "g1")))) == ["accepted"] * 3
+            )
+
+    _run(database_url, act, queued_events=4)
+
+
+def test_dry_runs_however_many_never_keep_the_writer_from_committing(database_url: str) -> None:
+    async def act(intake: Intake) -> None:
+        async with intake.running():
+            trying = await _waiting(*(intake.dry_run(_GRANT, _payments(f"e{n}")) for n in range(50)))
+            recorded = await _waiting(intake.submit(_GRANT, _payments("e1")))
+
+            assert await _statuses(recorded) == ["accepted"]
+            assert any(not task.done() for task in trying)
+            assert len(await _statuses(trying)) == 50
+
+    _run(database_url, act)
+
+
+def test_a_dry_run_that_was_given_up_leaves_its_place(database_url: str) -> None:
+    async def act(intake: Intake) -> None:
+        given_up, waiting = await _waiting(*(intake.dry_run(_GRANT, _payments(f"e{n}")) for n in range(2)))
+
+        given_up.cancel()
+        waiting.cancel()
+        await asyncio.gather(given_up, waiting, return_exceptions=True)
+
+        assert await _statuses(await _waiting(intake.dry_run(_GRANT, _payments("e1", "e2")))) == ["accepted"] * 2
+
+    _run(database_url, act, queued_events=2)

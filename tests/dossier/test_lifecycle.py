@@ -3,28 +3,40 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.cli import reference
 from services.contract import (
+    Corrected,
     Data,
+    Declined,
+    Extended,
     Forwarded,
     Paid,
+    Paused,
     Procedure,
+    Rated,
     Received,
+    Refunded,
     Resolved,
+    Resumed,
+    Retracted,
     Returned,
     Standing,
+    Stopped,
+    Supplemented,
+    SupplementRequested,
     Unit,
+    Voided,
     Withdrawn,
 )
 from services.dossier.domain import lifecycle
 from services.dossier.domain.catalogue import catalogue
-from services.dossier.domain.lifecycle import Occurrence
+from services.dossier.domain.history import Occurrence
 
 KNOWN = catalogue(reference.units("20"), reference.procedures(), reference.calendar())
 MONDAY = "2026-10-05"
@@ -35,9 +47,9 @@ def at(time: str, day: str = MONDAY) -> datetime:
 
 
 def happened(*events: tuple[datetime, Data]) -> list[Occurrence]:
-    recorded_at = at("12:00", "2026-11-30")
+    """Return events that were recorded when they happened, with the ids e1, e2, …."""
     return [
-        Occurrence(position, recorded_at, "urn:x", f"e{position}", occurred_at, data)
+        Occurrence(position, occurred_at, "urn:x", f"e{position}", occurred_at, data)
         for position, (occurred_at, data) in enumerate(events, 1)
     ]
 
@@ -74,6 +86,15 @@ def test_a_due_date_beyond_the_limit_is_flagged_and_kept() -> None:
 
     assert standing.due_on == date(2026, 10, 9)
     assert standing.flags == ("due_beyond_limit",)
+
+
+def test_a_due_date_is_not_beyond_the_limit_of_a_unit_that_has_not_got_the_dossier_yet() -> None:
+    receipt = at("08:30"), received(resolving_unit="05983", due_at=at("17:00", "2026-10-06"))
+    forwarded = at("16:00"), Forwarded(to_unit="05983")
+
+    assert fold(receipt).flags == ()
+    assert fold(receipt, forwarded).flags == ()
+    assert fold(receipt, (at("09:00"), Forwarded(to_unit="05983"))).flags == ("due_beyond_limit",)
 
 
 def test_a_due_date_before_the_receipt_is_flagged() -> None:
@@ -245,9 +266,9 @@ def test_the_due_date_is_explained_step_by_step() -> None:
     counted = lifecycle.explain_due(happened((at("15:30"), received())), KNOWN)
     given_by_sender = lifecycle.explain_due(happened((at("08:30"), received(due_at=at("17:00")))), KNOWN)
 
-    assert [step.code for step in counted] == ["start", "same_day"]
+    assert [step.code for step in counted] == ["received", "after_cut_off", "limit"]
     assert counted[-1].due_at == at("17:00", "2026-10-06")
-    assert [step.code for step in given_by_sender] == ["sender"]
+    assert [step.code for step in given_by_sender] == ["received", "limit", "appointed"]
 
 
 def sent_by(unit: str, occurrence: Occurrence) -> Occurrence:
@@ -283,8 +304,149 @@ def test_the_resolving_unit_ends_a_dossier_and_a_former_one_no_longer_does() -> 
     assert (by_the_present.status, by_the_present.flags) == ("resolved", ())
 
 
+def test_what_is_recorded_within_eight_working_hours_is_not_late_even_over_days_off() -> None:
+    friday = happened((at("16:00", "2026-10-02"), received()))[0]
+    monday = replace(friday, recorded_at=at("15:59"))
+    too_late = replace(friday, recorded_at=at("16:01"))
+
+    assert lifecycle.fold("H37", [monday], KNOWN).flags == ()
+    assert lifecycle.fold("H37", [too_late], KNOWN).flags == ("late_recording",)
+
+
+def test_what_is_recorded_months_later_is_late() -> None:
+    receipt = happened((at("08:30"), received()))[0]
+
+    found = lifecycle.fold("H37", [replace(receipt, recorded_at=at("08:30", "2027-10-05"))], KNOWN)
+
+    assert found.flags == ("late_recording",)
+
+
+@pytest.mark.parametrize(
+    ("end", "status"), [(Declined(), "declined"), (Withdrawn(), "withdrawn"), (Stopped(), "stopped")]
+)
+def test_a_dossier_may_end_without_an_outcome(end: Data, status: str) -> None:
+    standing = fold((at("08:30"), received()), (at("11:00"), end))
+
+    assert (standing.status, standing.ended_at, standing.outcome) == (status, at("11:00"), None)
+
+
+def test_the_end_of_processing_is_looked_for_in_one_order() -> None:
+    ends: list[Data] = [APPROVED, Returned(channel="counter"), Declined(), Withdrawn(), Stopped()]
+    # The weaker an end is, the earlier it comes; the strongest still decides.
+    found = [
+        fold((at("08:30"), received()), *((at(f"{16 - rank}:00"), end) for rank, end in enumerate(ends[first:], first)))
+        for first in range(len(ends))
+    ]
+
+    assert [standing.status for standing in found] == ["resolved", "resolved", "declined", "withdrawn", "stopped"]
+    assert [standing.ended_at for standing in found] == [at(f"{16 - first}:00") for first in range(len(ends))]
+
+
+def test_what_is_declined_at_once_has_no_receipt_to_miss() -> None:
+    standing = fold((at("08:30"), Declined(reason="not ours")))
+
+    assert (standing.status, standing.receiving_unit, standing.flags) == ("declined", None, ())
+
+
+def test_a_voided_dossier_keeps_its_units_and_counts_as_voided() -> None:
+    standing = fold((at("08:30"), received()), (at("09:00"), APPROVED), (at("10:00"), Voided(reason="a test")))
+
+    assert (standing.status, standing.receiving_unit, standing.flags) == ("voided", "05977", ())
+
+
+def test_a_dossier_voided_before_its_receipt_misses_none() -> None:
+    standing = fold((at("10:00"), Voided(reason="a test")))
+
+    assert (standing.status, standing.flags) == ("voided", ())
+
+
+@pytest.mark.parametrize(
+    "late",
+    [
+        Forwarded(to_unit="05983"),
+        SupplementRequested(),
+        Paused(reason="appraisal"),
+        Extended(due_at=at("17:00", "2026-10-09")),
+        Declined(),
+        Withdrawn(),
+        Stopped(),
+    ],
+    ids=lambda data: type(data).__name__,
+)
+def test_what_opens_or_ends_a_dossier_after_its_end_is_flagged(late: Data) -> None:
+    standing = fold((at("08:30", "2026-10-02"), received()), (at("09:00", "2026-10-02"), APPROVED), (at("08:00"), late))
+
+    assert "event_after_close" in standing.flags
+    assert (standing.status, standing.ended_at) == ("resolved", at("09:00", "2026-10-02"))
+
+
+@pytest.mark.parametrize(
+    "late",
+    [Paid(amount=5, method="cash"), Returned(channel="counter"), Rated(score=5)],
+    ids=lambda data: type(data).__name__,
+)
+def test_what_usually_follows_the_end_is_nothing_odd(late: Data) -> None:
+    assert fold((at("08:30"), received()), (at("09:00"), APPROVED), (at("10:00"), late)).flags == ()
+
+
+def test_the_latest_rating_stands() -> None:
+    standing = fold(
+        (at("08:30"), received()),
+        (at("09:00"), Rated(score=2)),
+        (at("09:00", "2026-10-07"), Rated(score=5)),
+        (at("09:00", "2026-10-06"), Rated(score=1)),
+    )
+
+    assert (standing.score, standing.rated_on) == (5, date(2026, 10, 7))
+
+
+def test_what_was_offered_at_the_receipt_is_the_sender_s_or_the_procedure_s() -> None:
+    procedure = next(p for p in reference.procedures() if p.code == "2.000815")
+
+    assert fold((at("08:30"), received())).online_level == procedure.online_level
+    assert fold((at("08:30"), received(online_level="none"))).online_level == "none"
+
+
+def test_a_unit_that_is_none_on_the_day_is_flagged() -> None:
+    standing = fold((at("08:30"), received(receiving_unit="00000")))
+
+    assert standing.flags == ("unknown_unit",)
+    assert standing.receiving_unit_since is None
+
+
+@pytest.mark.parametrize(
+    ("payments", "refunds", "left"),
+    [
+        pytest.param([5], [5], 0, id="in-whole"),
+        pytest.param([5], [3], 1, id="in-part"),
+        pytest.param([5], [3, 2], 0, id="in-two-parts"),
+        pytest.param([5, 7, 5], [7], 2, id="the-payment-of-that-amount"),
+        pytest.param([5, 7], [6], 2, id="from-the-latest-back"),
+        pytest.param([5, 7], [8], 1, id="the-latest-in-whole-and-a-part-of-the-one-before"),
+    ],
+)
+def test_a_payment_refunded_in_whole_no_longer_counts(payments: list[int], refunds: list[int], left: int) -> None:
+    standing = fold(
+        (at("08:30"), received(fee_required=False)),
+        *((at(f"09:{n:02d}"), Paid(amount=amount, method="online")) for n, amount in enumerate(payments)),
+        *((at(f"10:{n:02d}"), Refunded(amount=amount)) for n, amount in enumerate(refunds)),
+    )
+
+    assert (standing.payments, standing.payments_online, standing.fee_due) == (left, left, left > 0)
+    assert standing.flags == ()
+
+
+def test_more_refunded_than_paid_is_flagged() -> None:
+    standing = fold(
+        (at("08:30"), received()), (at("09:00"), Paid(amount=5, method="cash")), (at("10:00"), Refunded(amount=6))
+    )
+
+    assert (standing.payments, standing.flags) == (0, ("refund_beyond_payment",))
+
+
 # Few instants, so that many events share one.
 _instants = st.integers(0, 47).map(lambda hour: at("00:00") + timedelta(hours=hour))
+_ids = st.integers(1, 12).map(lambda number: f"e{number}")
 _data: st.SearchStrategy[Data] = st.one_of(
     st.builds(
         Received,
@@ -298,11 +460,27 @@ _data: st.SearchStrategy[Data] = st.one_of(
     st.builds(Paid, amount=st.integers(0, 10), method=st.sampled_from(["online", "cash"])),
     st.builds(Resolved, outcome=st.sampled_from(["approved", "refused"])),
     st.builds(Returned, channel=st.sampled_from(["counter", "online"])),
+    st.builds(SupplementRequested),
+    st.builds(Supplemented, due_at=st.none() | _instants),
+    st.builds(Paused, reason=st.sampled_from(["appraisal", "other"])),
+    st.builds(Resumed, due_at=st.none() | _instants),
+    st.builds(Refunded, amount=st.integers(1, 10)),
+    st.builds(Extended, due_at=_instants),
+    st.builds(Declined),
     st.builds(Withdrawn),
+    st.builds(Stopped),
+    st.builds(Rated, score=st.integers(1, 5)),
+    st.builds(Voided, reason=st.just("a test")),
+    st.builds(Corrected, event_id=_ids, time=_instants),
+    st.builds(Corrected, event_id=_ids, due_at=st.none() | _instants, channel=st.just("postal")),
+    st.builds(Corrected, event_id=_ids, amount=st.integers(0, 10)),
+    st.builds(Retracted, event_id=_ids, reason=st.just("a mistake")),
+    st.builds(Retracted, event_id=_ids, reason=st.just("a mistake")),
 )
+_lives = st.lists(st.tuples(_instants, _data), min_size=1, max_size=12)
 
 
-@given(st.lists(st.tuples(_instants, _data), min_size=1, max_size=8), st.randoms(use_true_random=False))
+@given(_lives, st.randoms(use_true_random=False))
 def test_arrival_order_never_changes_the_outcome(events: list[tuple[datetime, Data]], random: Any) -> None:  # noqa: ANN401
     in_order = happened(*events)
     shuffled = list(in_order)
@@ -312,16 +490,32 @@ def test_arrival_order_never_changes_the_outcome(events: list[tuple[datetime, Da
 
     one, other = lifecycle.fold("H", in_order, KNOWN), lifecycle.fold("H", arrived, KNOWN)
 
-    assert replace(one, position=0) == replace(other, position=0)
+    assert replace(one, position=0, recorded_at=None) == replace(other, position=0, recorded_at=None)
 
 
-@given(st.lists(st.tuples(_instants, _data), min_size=1, max_size=8))
-def test_the_fold_is_total(events: list[tuple[datetime, Data]]) -> None:
+@given(_lives)
+def test_the_fold_is_total_and_its_explanation_ends_at_its_due_date(events: list[tuple[datetime, Data]]) -> None:
     standing = fold(*events)
 
-    assert (standing.status == "unreceived") == (not any(isinstance(data, Received) for _, data in events))
-    assert (standing.ended_at is None) == (standing.status == "pending" or not _ends(events))
+    steps = lifecycle.explain_due(happened(*events), KNOWN)
+
+    assert (standing.received_at is None) == (standing.due_at is None and not steps)
+    assert standing.status != "unreceived" or standing.received_at is None
+    assert standing.ended_at is not None or standing.status in {"unreceived", "pending", "voided"}
+    assert standing.paused_at is None or standing.ended_at is None
+    if steps:
+        named = [step.due_at for step in steps if step.due_at is not None]
+        assert standing.due_at == (named[-1] if named else None)
 
 
-def _ends(events: list[tuple[datetime, Data]]) -> bool:
-    return any(isinstance(data, Resolved | Returned | Withdrawn) for _, data in events)
+def test_every_kind_of_event_is_drawn_in_the_tests_of_the_fold() -> None:
+    drawn: set[type] = set()
+
+    @settings(max_examples=300, database=None)
+    @given(_data)
+    def note(data: Data) -> None:
+        drawn.add(type(data))
+
+    note()
+
+    assert drawn == set(get_args(Data))

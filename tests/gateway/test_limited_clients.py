@@ -1,8 +1,12 @@
 """A client of some units sees and writes theirs alone, on every route and in every figure, answer and error."""
 
-import httpx
+from typing import Any, get_args
 
-from tests.builders import OTHER_UNIT, SOURCE, UNIT, Json, forwarded, paid, received, resolved
+import httpx
+import pytest
+
+from services.contract import Flag
+from tests.builders import OTHER_UNIT, PROCEDURE, SOURCE, UNIT, Json, forwarded, paid, received, resolved
 from tests.running import System
 
 
@@ -75,7 +79,8 @@ def test_an_outcome_that_arrives_before_the_receipt_is_kept_for_it(system: Syste
         after = client.get("/v1/dossiers/H37-1").json()["dossier"]
 
     assert before == 404
-    assert (after["status"], after["flags"]) == ("resolved", [])
+    assert after["status"] == "resolved"
+    assert "missing_receipt" not in after["flags"]
 
 
 def test_a_receipt_is_taken_although_the_forwarding_to_another_unit_arrived_first(system: System) -> None:
@@ -108,6 +113,90 @@ def test_feed_and_log_hold_the_clients_dossiers_alone(system: System) -> None:
 
     assert [entry["code"] for entry in feed["entries"]] == ["H37-mine"]
     assert [event["subject"] for event in log["items"]] == ["H37-mine"]
+
+
+def test_lists_and_backlog_hold_the_clients_dossiers_alone_whatever_is_asked(system: System) -> None:
+    with system.client() as province:
+        _post(
+            province,
+            received("H37-mine"),
+            received("H37-theirs", receiving_unit=OTHER_UNIT),
+            received("H37-passed-on"),
+            forwarded("H37-passed-on", to_unit=OTHER_UNIT),
+            received("H37-closed", receiving_unit=OTHER_UNIT),
+            resolved("H37-closed"),
+        )
+    asked: list[dict[str, Any]] = [
+        *({}, {"sort": "due"}, {"sort": "received"}, {"role": "receiving"}, {"status": "pending"}, {"overdue": "true"}),
+        *(
+            {"overdue": "false", "on": "2026-10-05"},
+            {"awaiting": "none"},
+            {"field": "CT"},
+            {"channel": "online"},
+            {"without_due": "false"},
+        ),
+        *({"procedure": PROCEDURE}, {"flag": get_args(Flag)}, {"due_from": "2026-10-05"}, {"due_before": "2026-10-06"}),
+        *({"received_from": "2026-10-05"}, {"received_before": "2026-10-06"}, {"on": "2026-10-09"}, {"limit": 2}),
+        *({"ended_from": "2026-10-05"}, {"ended_before": "2026-10-06"}, {"status": ["resolved", "pending"]}),
+    ]
+
+    with system.client(name="limited", units=[UNIT]) as client:
+        lists = [client.get("/v1/dossiers", params=params).raise_for_status().json() for params in asked]
+        own = client.get("/v1/dossiers", params={"unit": UNIT}).json()["items"]
+        backlogs = {
+            role: client.get("/v1/backlog", params={"role": role}).json() for role in ("resolving", "receiving")
+        }
+
+    listed = [{item["code"] for item in page["items"]} for page in lists]
+    assert set().union(*listed) == {"H37-mine", "H37-passed-on"}
+    # Every filter found something of theirs to hide, but that of the day of the end: nothing of the client's has ended.
+    assert [params for params, codes in zip(asked, listed, strict=True) if not codes] == asked[-3:-1]
+    assert [item["code"] for item in own] == ["H37-mine"]
+    assert [[row["unit"]["code"] for row in backlog["rows"]] for backlog in backlogs.values()] == [[UNIT], [UNIT]]
+    assert [backlog["total"]["counts"]["pending"] for backlog in backlogs.values()] == [1, 2]
+
+
+@pytest.mark.parametrize("path", ["/v1/dossiers", "/v1/backlog"])
+@pytest.mark.parametrize("role", ["resolving", "receiving"])
+def test_lists_and_backlog_of_another_unit_are_forbidden_even_beside_an_own_one(
+    system: System, path: str, role: str
+) -> None:
+    with system.client(name="limited", units=[UNIT]) as client:
+        answers = [
+            client.get(path, params={"role": role, "unit": units})
+            for units in ([OTHER_UNIT], [UNIT, OTHER_UNIT], ["no-such-unit"])
+        ]
+
+    assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(403, "unit_forbidden")] * 3
+
+
+def test_another_clients_cursor_leads_to_the_clients_own_dossiers_alone(system: System) -> None:
+    with system.client() as province:
+        _post(province, *(received(f"H37-{n}", receiving_unit=(UNIT, OTHER_UNIT)[n % 2]) for n in range(6)))
+        cursor = province.get("/v1/dossiers", params={"limit": 1}).json()["next_cursor"]
+
+    with system.client(name="limited", units=[UNIT]) as client:
+        items = client.get("/v1/dossiers", params={"cursor": cursor}).json()["items"]
+
+    assert [item["code"] for item in items] == ["H37-2", "H37-4"]
+
+
+def test_no_filter_of_the_log_shows_what_is_not_the_clients(system: System) -> None:
+    _two_units(system)
+    asked: list[dict[str, Any]] = [
+        {"subject": "H37-theirs"},
+        {"source": SOURCE},
+        {"type": ["received", "resolved"]},
+        {"wait": "0.1"},
+    ]
+
+    with system.client(name="limited", units=[UNIT]) as client:
+        seen = [
+            [event["subject"] for event in client.get("/v1/events", params=params).raise_for_status().json()["items"]]
+            for params in asked
+        ]
+
+    assert seen == [[], ["H37-mine"], ["H37-mine"], ["H37-mine"]]
 
 
 def test_rates_and_their_total_cover_the_clients_units_alone(system: System) -> None:
@@ -169,7 +258,11 @@ def test_a_client_of_no_unit_sees_nothing(system: System) -> None:
         feed, log = client.get("/v1/feed").json()["entries"], client.get("/v1/events").json()["items"]
         rates = client.get("/v1/rates", params={"period": "2026-10", "min_position": position}).json()
 
+        listed = client.get("/v1/dossiers").json()["items"]
+        backlog = client.get("/v1/backlog").json()
+
     assert (feed, log, rates["rows"], rates["total"]["counts"]["received"]) == ([], [], [], 0)
+    assert (listed, backlog["rows"], backlog["total"]["counts"]["pending"]) == ([], [], 0)
 
 
 def test_reference_data_is_the_whole_provinces_to_change(system: System) -> None:
@@ -228,8 +321,10 @@ def test_provinces_see_nothing_of_each_other(system: System) -> None:
         feed, log = client.get("/v1/feed").json(), client.get("/v1/events").json()
         units = client.get("/v1/units").json()["items"]
         asked = client.get("/v1/feed", params={"province": "20"})
+        listed, backlog = client.get("/v1/dossiers").json()["items"], client.get("/v1/backlog").json()
         rates = client.get("/v1/rates", params={"period": "2026-10"}).json()
 
     assert (dossier, feed["entries"], feed["head"], log["items"], units) == (404, [], "0", [], [])
     assert (asked.status_code, asked.json()["code"]) == (403, "other_province")
     assert (rates["rows"], rates["total"]["counts"]["received"]) == ([], 0)
+    assert (listed, backlog["rows"]) == ([], [])

@@ -1,17 +1,20 @@
 """No client, no body and no burst takes more of the gateway than it may."""
 
+import contextlib
 import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
+import orjson
 import pytest
 
 from services.contract import MAX_BODY_BYTES, MAX_EVENTS
 from services.gateway.limits import Limits, Overloaded, TooManyRequests
 from tests import running
-from tests.builders import received
+from tests.builders import Json, received
 from tests.running import System
 
 
@@ -111,6 +114,25 @@ def _chunks(body: bytes, size: int = 256 * 1024) -> Iterator[bytes]:
     return (body[start : start + size] for start in range(0, len(body), size))
 
 
+def test_a_body_that_trickles_in_is_given_up_and_its_seat_free_again(database_url: str) -> None:
+    with running.system(database_url, body_seconds=0.5, requests_at_once=1) as system, system.client() as client:
+        host, _, port = system.gateway_url.removeprefix("http://").partition(":")
+        head = f"POST /v1/events HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {system.key()}\r\n"
+        with socket.create_connection((host, int(port)), timeout=5) as connection:
+            connection.sendall(head.encode() + b"Content-Length: 100\r\n\r\n[")
+            time.sleep(0.2)
+            meanwhile = client.get("/v1/units")
+            connection.sendall(b" ")
+            answer = b""
+            while b"body_too_slow" not in answer and (part := connection.recv(1_000)):
+                answer += part
+        afterwards = client.get("/v1/units")
+
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"body_too_slow" in answer
+    assert (meanwhile.status_code, afterwards.status_code) == (503, 200)
+
+
 def test_a_body_announced_as_too_large_is_refused_before_it_is_sent(system: System) -> None:
     host, _, port = system.gateway_url.removeprefix("http://").partition(":")
     head = (
@@ -137,6 +159,48 @@ def test_a_request_holds_five_thousand_events_and_not_one_more(system: System) -
     assert (too_many.status_code, too_many.json()["code"]) == (413, "too_many_events")
     assert (too_many_with_a_fault.status_code, too_many_with_a_fault.json()["code"]) == (413, "too_many_events")
     assert (enough.status_code, enough.json()["accepted"]) == (200, MAX_EVENTS)
+
+
+def _many(name: str, count: int = 3_000) -> list[Json]:
+    return [received(f"H37-{name}-{number}") for number in range(count)]
+
+
+def test_what_waits_is_bounded_and_who_is_turned_away_is_accepted_later(database_url: str) -> None:
+    with running.system(database_url, queued_events=5_000) as system:
+        system.load_reference()
+        with system.client() as client, ThreadPoolExecutor(6) as senders:
+            ways = ["", "?dry_run=true"] * 3
+            answers = list(senders.map(lambda n: client.post(f"/v1/events{ways[n]}", json=_many(str(n))), range(6)))
+            again = [client.post(f"/v1/events{ways[n]}", json=_many(str(n))) for n in range(6)]
+
+    refused = [answer for answer in answers if answer.status_code != 200]
+    assert refused
+    assert {(answer.status_code, answer.json()["code"]) for answer in refused} == {(503, "overloaded")}
+    assert {answer.headers["retry-after"] for answer in refused} == {"1"}
+    assert {answer.status_code for answer in again} == {200}
+    assert all(answer.json()["accepted"] + answer.json()["duplicate"] == 3_000 for answer in again)
+
+
+def test_a_client_that_does_not_read_its_answer_takes_no_place_from_others(database_url: str) -> None:
+    with running.system(database_url, queued_events=5_000) as system, contextlib.ExitStack() as opened:
+        system.load_reference()
+        client = opened.enter_context(system.client())
+        host, _, port = system.gateway_url.removeprefix("http://").partition(":")
+        body = orjson.dumps(_many("unread"))
+        head = (
+            f"POST /v1/events?results=all HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {system.key()}\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n"
+        )
+        for _ in range(3):
+            connection = opened.enter_context(socket.create_connection((host, int(port)), timeout=5))
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+            connection.sendall(head.encode() + body)
+            # The answer has begun, and stays where it is.
+            assert connection.recv(12) == b"HTTP/1.1 200"
+
+        answer = client.post("/v1/events", json=_many("read"))
+
+    assert (answer.status_code, answer.json()["accepted"]) == (200, 3_000)
 
 
 def test_an_allowance_grows_again_with_time() -> None:

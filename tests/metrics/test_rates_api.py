@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from tests.builders import FORMER_UNIT, OTHER_UNIT, UNIT, Json, paid, received, resolved, withdrawn
+from tests.builders import FORMER_UNIT, OTHER_UNIT, UNIT, Json, event, paid, received, resolved, withdrawn
 from tests.running import System
 
 
@@ -54,6 +54,13 @@ def test_every_count_of_a_unit_is_where_its_dossiers_put_it(system: System) -> N
         resolved("H37-paid"),
         received("H37-withdrawn"),
         withdrawn("H37-withdrawn"),
+        received("H37-declined"),
+        event("declined", "H37-declined", {}, at=late),
+        received("H37-stopped"),
+        event("stopped", "H37-stopped", {}, at=late),
+        received("H37-voided"),
+        event("voided", "H37-voided", {"reason": "a test"}, at=late),
+        event("declined", "H37-declined-at-once", {}, at="2026-10-05T08:00:00+07:00"),
         received("H37-pending"),
         received("H37-carried", at=before),
     ]
@@ -63,9 +70,9 @@ def test_every_count_of_a_unit_is_where_its_dossiers_put_it(system: System) -> N
 
     counts = _counts(answer, UNIT)
     assert counts == {
-        "received": 6,
+        "received": 8,
         "received_counter": 1,
-        "received_online": 4,
+        "received_online": 6,
         "received_postal": 1,
         "carried_over": 1,
         "resolved": 4,
@@ -73,13 +80,16 @@ def test_every_count_of_a_unit_is_where_its_dossiers_put_it(system: System) -> N
         "resolved_on_time": 2,
         "resolved_late": 1,
         "resolved_without_due": 0,
+        "declined": 1,
         "withdrawn": 1,
+        "stopped": 1,
         "pending": 2,
-        "fee_due": 6,
+        "fee_due": 8,
         "paid_online": 1,
         "full_online": 1,
     }
-    assert counts["received"] + counts["carried_over"] == counts["resolved"] + counts["withdrawn"] + counts["pending"]
+    ended = counts["resolved"] + counts["declined"] + counts["withdrawn"] + counts["stopped"]
+    assert counts["received"] + counts["carried_over"] == ended + counts["pending"]
 
 
 def test_totals_are_the_sums_of_the_rows_and_percentages_come_from_them(system: System) -> None:

@@ -6,9 +6,10 @@ import orjson
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.contract import Grant, Standing
-from services.dossier import store, wire
+from services.dossier import wire
 from services.dossier.catalogues import Catalogues
 from services.dossier.intake import Answer, Intake
+from services.dossier.store import reads
 from services.kit import db
 from services.kit.bell import Bell
 from tests import builders, running
@@ -65,7 +66,7 @@ async def _read(database: AsyncEngine, written: asyncio.Event) -> list[Standing]
     while True:
         last_round = written.is_set()
         async with database.connect() as transaction:
-            page = await store.feed_after(transaction, _GRANT, seen[-1].position if seen else 0, 7)
+            page = await reads.feed_after(transaction, _GRANT, seen[-1].position if seen else 0, 7)
         seen.extend(page)
         if last_round and not page:
             return seen

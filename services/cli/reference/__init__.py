@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import TypeAdapter
 
 from services.contract import CalendarDay, Procedure, Unit
-from services.dossier import wire
+from services.dossier import uploads
 
 PROVINCES = ("19", "20")
 """The provinces whose units lie here."""
@@ -40,17 +40,17 @@ def csv_text(name: str) -> str:
 
 def units(province: str) -> list[Unit]:
     """Return every version of every unit of `province`, by its two digits: "20" is Lạng Sơn, "19" is Thái Nguyên."""
-    return wire.references(csv_text(f"{province}/units.csv").encode(), "text/csv", Unit)
+    return uploads.read(csv_text(f"{province}/units.csv").encode(), "text/csv", Unit).entries
 
 
 def procedures() -> list[Procedure]:
     """Return every version of every procedure."""
-    return wire.references(csv_text("procedures.csv").encode(), "text/csv", Procedure)
+    return uploads.read(csv_text("procedures.csv").encode(), "text/csv", Procedure).entries
 
 
 def calendar() -> list[CalendarDay]:
     """Return the days that depart from Monday-to-Friday."""
-    return wire.references(csv_text("calendar.csv").encode(), "text/csv", CalendarDay)
+    return uploads.read(csv_text("calendar.csv").encode(), "text/csv", CalendarDay).entries
 
 
 def traffic() -> list[Traffic]:

@@ -8,7 +8,8 @@ from typing import Any
 
 import orjson
 
-from services.cli.simulation.plan import Dossier, Step, dossiers
+from services.cli.simulation.life import Step
+from services.cli.simulation.plan import Dossier, dossiers, event_id
 from services.cli.simulation.scenario import Scenario, stream, units_in_force
 
 SLUGS = {"19": "thai-nguyen", "20": "lang-son"}
@@ -37,10 +38,10 @@ def events(scenario: Scenario) -> Iterator[Delivery]:
     number = 0
     today = scenario.first_day
     for dossier in dossiers(scenario):
-        received_on = dossier.received_at.date()
-        if received_on != today:
-            yield from _posted_before(received_on, waiting)
-            today = received_on
+        began_on = dossier.steps[0].occurred_at.date()
+        if began_on != today:
+            yield from _posted_before(began_on, waiting)
+            today = began_on
         for step, event, deliver_at in _posted(dossier, source, scenario.faults.shuffled, delays, luck):
             if clocks:
                 event["time"] = (step.occurred_at + clocks.get(step.unit, timedelta())).isoformat()
@@ -78,7 +79,7 @@ def _posted(
     for index, step in enumerate(dossier.steps):
         event = {
             "specversion": "1.0",
-            "id": f"{dossier.code}-{index + 1}",
+            "id": event_id(dossier.code, index),
             "source": source + step.unit,
             "type": f"vn.motcua.dossier.{step.kind}",
             "subject": dossier.code,

@@ -61,16 +61,24 @@ def instant(hours: OfficeHours, seconds: int) -> datetime:
     return hours.midnights[index] + timedelta(seconds=_AFTERNOON_OPENS.seconds + rest - _MORNING_SECONDS)
 
 
-def due(hours: OfficeHours, starts_at: datetime, limit: Limit, extra_days: int) -> datetime:
+def close(hours: OfficeHours, index: int) -> datetime:
+    """Return when a working day ends."""
+    return hours.midnights[index] + _CLOSE
+
+
+def due(hours: OfficeHours, starts_at: datetime, limit: Limit, extra_days: int, cut_off: time | None) -> datetime:
     """Return the appointment for a clock that starts within office hours: 17:00, or the instant for working hours.
 
     The first day is not counted, and a calendar day off passes the appointment on to the next working day.
     """
     index = hours.index[starts_at.date()]
+    latest = cut_off or (_SAME_DAY_CUT_OFF if limit.unit == "same_day" else None)
+    if latest is not None and starts_at.time() > latest:
+        index += 1
+        starts_at = hours.midnights[index] + _MORNING_OPENS
     match limit.unit:
         case "working_hours":
-            # Counted to its last second, a term that ends at noon or in the evening does not end at the next opening.
-            ends_at = instant(hours, place(hours, starts_at) + limit.amount * 3600 - 1) + timedelta(seconds=1)
+            ends_at = _ends_at(hours, place(hours, starts_at) + limit.amount * 3600)
             if not extra_days:
                 return ends_at
             index = hours.index[ends_at.date()] + extra_days
@@ -79,5 +87,15 @@ def due(hours: OfficeHours, starts_at: datetime, limit: Limit, extra_days: int) 
         case "calendar_days":
             index = hours.index[starts_at.date() + timedelta(days=limit.amount)] + extra_days
         case "same_day":
-            index += extra_days + (starts_at.time() > _SAME_DAY_CUT_OFF)
-    return hours.midnights[index] + _CLOSE
+            index += extra_days
+    return close(hours, index)
+
+
+def pushed(hours: OfficeHours, due_at: datetime, seconds: int) -> datetime:
+    """Return the appointment after the clock stood still for so many seconds of office time."""
+    return _ends_at(hours, place(hours, due_at) + seconds) if seconds else due_at
+
+
+def _ends_at(hours: OfficeHours, seconds: int) -> datetime:
+    """Return when a term ends: counted to its last second, at noon or in the evening and not at the next opening."""
+    return instant(hours, seconds - 1) + timedelta(seconds=1)

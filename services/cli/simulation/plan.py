@@ -1,57 +1,33 @@
-"""Every dossier of a scenario is planned here, from receipt to return, in the order of receipt."""
+"""Every dossier of a scenario is planned here in the order in which they come in: what happens, and what is told."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from random import Random
-from typing import Any, Literal
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal
 
-from services.cli.simulation import receipts
-from services.cli.simulation.habits import happens
-from services.cli.simulation.officehours import (
-    WHOLE_DAY,
-    OfficeHours,
-    due,
-    instant,
-    place,
-)
-from services.cli.simulation.receipts import Receipt
+from services.cli.simulation import receipts, slips
+from services.cli.simulation.course import course
+from services.cli.simulation.life import Course, Kind, Step
 from services.cli.simulation.scenario import Scenario, stream, told_until
-from services.contract import Channel
-
-Kind = Literal["received", "forwarded", "paid", "resolved", "returned", "withdrawn"]
+from services.contract import Channel, vietnamese_day
 
 PREFIXES = {"19": "H55", "20": "H37"}
 """The provinces' codes in the government's messaging network, with which dossier codes begin."""
 
-WITHDRAWN = 0.01
-APPOINTED = 0.85
-"""Of the dossiers with a limit, those whose sender names the due date."""
-
-EXEMPT = 0.05
-"""Of the dossiers with a fee, those whose applicant need not pay it."""
-
-REFUSED = 0.015
-COLLECTED_AT_ONCE = 0.65
-NEVER_COLLECTED = 0.02
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """Something that truly happens to a dossier at `unit`; `content` is the event's data."""
-
-    occurred_at: datetime
-    unit: str
-    kind: Kind
-    content: Mapping[str, Any]
+_ENDS: Mapping[Kind, Literal["resolved", "declined", "withdrawn", "stopped"]] = {
+    "resolved": "resolved",
+    "declined": "declined",
+    "withdrawn": "withdrawn",
+    "stopped": "stopped",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dossier:
-    """A dossier as the simulation knows it to be, whatever the system hears of it.
+    """A dossier as it truly stands when the scenario ends, whatever the system hears of it.
 
-    `due_at` is the true appointment, also where the sender does not name it; None without a limit. `steps` are in the
-    order of occurrence and end with what the scenario tells of; `ended_at` is None for a dossier still pending then.
+    `steps` is what is told of it, in the order of the times told, through the end of the scenario; all else is the
+    truth of that moment.
     """
 
     code: str
@@ -59,17 +35,31 @@ class Dossier:
     receiving_unit: str
     resolving_unit: str
     channel: Channel
-    received_at: datetime
+    status: Literal["pending", "resolved", "declined", "withdrawn", "stopped", "voided"]
+    received_at: datetime | None
+    """None for a dossier that was declined without being received."""
     due_at: datetime | None
+    """The appointment, also where the sender does not name it; None without a limit or a receipt."""
+    extended_due_at: datetime | None
+    """The other day that was named with an apology."""
     ended_at: datetime | None
     late: bool
+    """Whether it ended on a day after its due day, apology or not."""
+    fee_due: bool
+    paid_online: bool
+    """Whether a fee is due and was paid online, and not given back."""
+    full_online: bool
+    """Whether it was resolved without paper or a visit, by the four conditions of Decree 307/2025/NĐ-CP."""
+    score: int | None
+    mistaken: bool
+    """Whether something told of it is wrong and not put right yet, so that the system cannot know the truth."""
     steps: tuple[Step, ...]
 
 
 def dossiers(scenario: Scenario) -> Iterator[Dossier]:
-    """Yield the scenario's dossiers in the order of receipt; a ValueError says what the scenario lacks."""
+    """Yield the scenario's dossiers in the order in which they come in; a ValueError says what the scenario lacks."""
     province = receipts.province_of(scenario)
-    rng = stream(scenario, "dossiers")
+    rng, luck, slipping = (stream(scenario, purpose) for purpose in ("dossiers", "incidents", "slips"))
     until = told_until(scenario)
     prefix = PREFIXES.get(scenario.province, f"P{scenario.province}")
     for day, count in receipts.counts_by_day(scenario, province.hours, rng):
@@ -82,141 +72,72 @@ def dossiers(scenario: Scenario) -> Iterator[Dossier]:
             unit = receipt.habits.unit.code
             numbers[unit] = number = numbers.get(unit, 0) + 1
             # The seed is part of the code, so that what two seeds make can live in one system.
-            yield _dossier(
-                f"{prefix}.{unit}-{day:%y%m%d}-{scenario.seed}{number:04}", receipt, province.hours, rng, until
-            )
+            code = f"{prefix}.{unit}-{day:%y%m%d}-{scenario.seed}{number:04}"
+            life = course(receipt, province.hours, scenario.incidents, rng, luck)
+            yield _as_of(until, code, life, slips.told(life, scenario.incidents, slipping))
 
 
-def _dossier(code: str, receipt: Receipt, hours: OfficeHours, rng: Random, until: datetime) -> Dossier:
-    receiving, resolving, procedure = receipt.habits.unit, receipt.resolving.unit, receipt.offer.procedure
-    steps: list[Step] = []
-    starts = place(hours, receipt.received_at)
-    if resolving is not receiving:
-        # The clock starts where the resolving unit has the dossier, some working hours later.
-        starts += int(1_200 + WHOLE_DAY * rng.random() * rng.random())
-        steps.append(Step(instant(hours, starts), receiving.code, "forwarded", {"to_unit": resolving.code}))
-    due_at = _due_at(receipt, hours, instant(hours, starts) if steps else receipt.received_at)
-    exempt = happens(EXEMPT, rng)
-    content = _received(receipt, due_at if happens(APPOINTED, rng) else None, exempt=exempt, rng=rng)
-    steps.insert(0, Step(receipt.received_at, receiving.code, "received", content))
-    late = False
-    if happens(WITHDRAWN, rng):
-        ended_at = instant(hours, _finish(starts, due_at, hours, rng))
-        steps.append(Step(ended_at, receiving.code, "withdrawn", {"reason": "Công dân đề nghị rút hồ sơ"}))
-    else:
-        late = due_at is not None and happens(receipt.resolving.late, rng)
-        finish = _late_finish(due_at, hours, rng) if due_at and late else _finish(starts, due_at, hours, rng)
-        ended_at = instant(hours, finish)
-        resolved = _resolved(receipt, rng)
-        steps.append(Step(ended_at, resolving.code, "resolved", resolved))
-        steps.extend(_returned(receipt, resolved["result"], finish, hours, rng))
-    if receipt.offer.fee and not exempt:
-        steps.extend(_paid(receipt, ended_at, steps[-1], rng))
-    steps.sort(key=lambda step: step.occurred_at)
-    ended = ended_at <= until
+def event_id(code: str, place: int) -> str:
+    """Return the id of the event that tells the step at a place, counted from 0, of a dossier."""
+    return f"{code}-{place + 1}"
+
+
+def _as_of(until: datetime, code: str, life: Course, told: slips.Told) -> Dossier:
+    """Return how a dossier stands at an instant, and what has been told of it by then."""
+    receipt = life.receipt
+    happened = {step.kind: step for step in life.steps if step.occurred_at <= until}
+    due_at = next((due_at for since, due_at in reversed(life.dues) if since <= until), None)
+    ended = next((happened[kind] for kind in _ENDS if kind in happened), None)
+    ended_at = ended.occurred_at if ended else None
+    rated = happened.get("rated")
     return Dossier(
         code=code,
-        procedure=procedure.code,
-        receiving_unit=receiving.code,
-        resolving_unit=resolving.code,
+        procedure=receipt.offer.procedure.code,
+        receiving_unit=receipt.habits.unit.code,
+        resolving_unit=receipt.resolving.unit.code,
         channel=receipt.channel,
-        received_at=receipt.received_at,
+        status="voided" if "voided" in happened else _ENDS[ended.kind] if ended else "pending",
+        received_at=receipt.received_at if "received" in happened else None,
         due_at=due_at,
-        ended_at=ended_at if ended else None,
-        late=ended and late,
-        steps=tuple(step for step in steps if step.occurred_at <= until),
+        extended_due_at=life.extended_due_at if "extended" in happened else None,
+        ended_at=ended_at,
+        late=bool(ended_at and due_at and vietnamese_day(ended_at) > vietnamese_day(due_at)),
+        fee_due=life.fee_due,
+        paid_online=bool(_platforms(life, until)),
+        full_online=_is_full_online(life, until, happened),
+        score=rated.content["score"] if rated else None,
+        mistaken=told.is_wrong(until),
+        steps=tuple(step for step in _numbered(code, told.steps) if step.occurred_at <= until),
     )
 
 
-def _due_at(receipt: Receipt, hours: OfficeHours, starts_at: datetime) -> datetime | None:
-    procedure = receipt.offer.procedure
-    limit = procedure.limits_by_channel.get(receipt.channel, procedure.limit)
-    if limit is None:
-        return None
-    mountain = receipt.resolving.unit.class_ == "mountain"
-    return due(hours, starts_at, limit, procedure.mountain_extra_days if mountain else 0)
+def _platforms(life: Course, until: datetime) -> list[str]:
+    """Return the platform of each online payment that was not given back in whole."""
+    steps = [step for step in life.steps if step.occurred_at <= until]
+    given_back = [
+        step for step in steps if step.kind == "refunded" and step.content["amount"] == life.receipt.offer.fee
+    ]
+    platforms = [step.content["platform"] for step in steps if step.kind == "paid" and "platform" in step.content]
+    return platforms[len(given_back) :]
 
 
-def _received(receipt: Receipt, due_at: datetime | None, *, exempt: bool, rng: Random) -> dict[str, Any]:
-    procedure = receipt.offer.procedure
-    content: dict[str, Any] = {"procedure": procedure.code, "receiving_unit": receipt.habits.unit.code}
-    if receipt.resolving is not receipt.habits:
-        content["resolving_unit"] = receipt.resolving.unit.code
-    content["channel"] = receipt.channel
-    if due_at:
-        content["due_at"] = due_at.isoformat()
-    if receipt.submitted_at:
-        content["submitted_at"] = receipt.submitted_at.isoformat()
-    businesses = 0.4 if receipt.resolving.unit.kind == "department" else 0.08
-    content["applicant"] = "business" if happens(businesses, rng) else "citizen"
-    content["online_level"] = procedure.online_level
-    content["fee_required"] = receipt.offer.fee > 0 and not exempt
-    return content
+def _is_full_online(life: Course, until: datetime, happened: Mapping[Kind, Step]) -> bool:
+    resolved, returned = happened.get("resolved"), happened.get("returned")
+    return (
+        resolved is not None
+        and life.receipt.channel == "online"
+        and ("national" in _platforms(life, until) or not life.fee_due)
+        and resolved.content["result"] != "paper"
+        and not resolved.content["in_person"]
+        and (returned is None or returned.content["channel"] != "counter")
+    )
 
 
-def _finish(starts: int, due_at: datetime | None, hours: OfficeHours, rng: Random) -> int:
-    """Return the place in office time where a dossier ends in time: mostly early, and never in the first minutes."""
-    ends = place(hours, due_at) - 60 if due_at else starts + 8 * WHOLE_DAY
-    quick = happens(0.3, rng)
-    share = 0.02 + 0.2 * rng.random() if quick else 0.1 + 0.45 * (rng.random() + rng.random())
-    return min(starts + 300 + int(share * (ends - starts)), max(ends, starts + 60))
-
-
-def _late_finish(due_at: datetime, hours: OfficeHours, rng: Random) -> int:
-    """Return the place in office time where a dossier ends late: one to six working days after the due day."""
-    next_day = hours.index[due_at.date()] + 1
-    return next_day * WHOLE_DAY + 600 + int(5 * WHOLE_DAY * rng.random() * rng.random())
-
-
-def _resolved(receipt: Receipt, rng: Random) -> dict[str, Any]:
-    online = receipt.channel == "online"
-    if happens(receipt.resolving.electronic if online else 0.25, rng):
-        result = "both" if happens(0.25 if online else 0.9, rng) else "electronic"
-    else:
-        result = "paper"
-    # A procedure offered online in part asks more people to come, but fewer where the unit spares them the way anyhow.
-    partly = receipt.offer.procedure.online_level == "partial"
-    in_person = receipt.habits.in_person * (3.5 if partly else 1)
-    return {
-        "outcome": "refused" if happens(REFUSED, rng) else "approved",
-        "result": result,
-        "in_person": not online or happens(in_person, rng),
-        "reused_data": happens(0.5 if online else 0.2, rng),
-        "digitised": happens(0.8, rng),
-    }
-
-
-def _returned(receipt: Receipt, result: str, finish: int, hours: OfficeHours, rng: Random) -> Iterator[Step]:
-    channel: Channel = receipt.channel
-    if channel == "online" and result == "paper":
-        channel = "postal" if happens(0.4, rng) else "counter"
-    if channel == "online":
-        returned_at = instant(hours, finish) + timedelta(seconds=20 + int(1_800 * rng.random() ** 2))
-    elif happens(NEVER_COLLECTED, rng):
-        return
-    elif channel == "postal":
-        returned_at = instant(hours, finish + WHOLE_DAY + int(2 * WHOLE_DAY * rng.random()))
-    elif happens(COLLECTED_AT_ONCE, rng):
-        returned_at = instant(hours, finish + 120 + int(0.5 * WHOLE_DAY * rng.random() ** 2))
-    else:
-        returned_at = instant(hours, finish + WHOLE_DAY // 2 + int(8 * WHOLE_DAY * rng.random() ** 2))
-    yield Step(returned_at, receipt.habits.unit.code, "returned", {"channel": channel})
-
-
-def _paid(receipt: Receipt, ended_at: datetime, last: Step, rng: Random) -> Iterator[Step]:
-    """Yield the payment: online within hours of the receipt, otherwise at the counter or with the result."""
-    payer, online = receipt.habits, receipt.channel == "online"
-    content: dict[str, Any] = {"amount": receipt.offer.fee}
-    # Whoever submits online mostly pays online; at the counter people pay online by scanning a code.
-    if happens(1 - (1 - payer.pays_online) ** 1.7 if online else 0.5 * payer.pays_online, rng):
-        span = min(6 * 3600, (ended_at - receipt.received_at).total_seconds() - 60)
-        paid_at = receipt.received_at + timedelta(seconds=30 + int(max(span, 0) * rng.random() ** 2))
-        content["method"] = "online"
-        content["platform"] = "provincial" if happens(payer.provincial, rng) else "national"
-        content["reference"] = f"GD{int(1e12 * rng.random()):012}"
-    elif online and last.kind == "withdrawn":
-        return
-    else:
-        paid_at = last.occurred_at if online else receipt.received_at + timedelta(seconds=30 + int(600 * rng.random()))
-        content["method"] = "transfer" if happens(0.15, rng) else "cash"
-    yield Step(paid_at, payer.unit.code, "paid", content)
+def _numbered(code: str, steps: Sequence[Step]) -> Iterator[Step]:
+    """Yield the steps; those about another one name its event."""
+    for step in steps:
+        if step.about is None:
+            yield step
+        else:
+            named = event_id(code, steps.index(step.about))
+            yield replace(step, content={"event_id": named, **step.content})

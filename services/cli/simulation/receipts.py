@@ -66,13 +66,14 @@ def province_of(scenario: Scenario) -> Province:
     if not busy or (not for_communes and any(one.unit.kind == "commune" for one in everyone)):
         msg = "the scenario has no unit in force with traffic of its level"
         raise ValueError(msg)
-    # The line of office hours reaches past the longest limit, the latest delay and the last collection.
+    # The line of office hours reaches past the longest limit, which may be counted anew twice, the longest pauses, the
+    # latest delay and the last collection.
     limits = [
         max([limit.amount for limit in [procedure.limit, *procedure.limits_by_channel.values()] if limit], default=0)
         + procedure.mountain_extra_days
         for procedure in (offer.procedure for offer, _ in for_communes + for_departments)
     ]
-    ahead = timedelta(days=2 * max(limits, default=0) + 120)
+    ahead = timedelta(days=4 * max(limits, default=0) + 240)
     return Province(
         hours=office_hours(scenario.first_day - timedelta(days=30), scenario.last_day + ahead, scenario.calendar),
         by_code={one.unit.code: one for one in everyone},

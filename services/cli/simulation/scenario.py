@@ -27,6 +27,48 @@ class Faults:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Incidents:
+    """What departs from the usual course, each as a share between 0 and 1.
+
+    No province publishes all of these. They are of the size that its reports suggest, and large enough that a month of
+    20,000 dossiers shows every one of them.
+    """
+
+    supplements: float = 0.08
+    """Of the dossiers not done on the same day, those to be completed by the citizen: about 5 % of all."""
+
+    land_pauses: float = 0.4
+    """Of the dossiers of land procedures, those that wait for a tax to be assessed or paid, or a notice to hang out."""
+
+    other_pauses: float = 0.005
+    """Of the other dossiers not done on the same day, those that wait for a verification or an expert."""
+
+    foreseen: float = 0.6
+    """Of the late dossiers, those for which the authority apologises in time; most delays can be seen coming."""
+
+    averted: float = 0.014
+    """Of the dossiers in time, those for which it apologised as well; with the late ones they make about 1 %."""
+
+    withdrawn: float = 0.01
+    declined: float = 0.007
+    stopped: float = 0.003
+    voided: float = 0.001
+    """Tests and dossiers entered by mistake."""
+
+    refunded: float = 0.004
+    """Of the dossiers paid for, those whose citizen gets money back: about 0.2 % of all."""
+
+    rated: float = 0.2
+    """Of the dossiers resolved, those that the citizen rates; few take the time."""
+
+    corrected: float = 0.005
+    """Dossiers of which one event is told wrongly and corrected."""
+
+    retracted: float = 0.002
+    """Dossiers of which something is told that never happened, and taken back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
     """A province, a period of receipts and their number; the same scenario always gives the same events.
 
@@ -44,6 +86,7 @@ class Scenario:
     traffic: Sequence[Traffic]
     calendar: Sequence[CalendarDay] = ()
     until: datetime | None = None
+    incidents: Incidents = field(default_factory=Incidents)
     faults: Faults = field(default_factory=Faults)
 
 

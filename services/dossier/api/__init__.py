@@ -6,11 +6,13 @@ from http import HTTPStatus
 from fastapi import APIRouter
 
 from services.dossier import wire
-from services.dossier.api import edge, events, reads, reference
+from services.dossier.api import checkpoint, edge, events, feed, portal, reads, reference
 from services.dossier.intake import Overloaded
 from services.dossier.state import State
 from services.kit import body, door
 from services.kit.problems import Problem
+
+_UNSUPPORTED = Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "Kiểu nội dung không được hỗ trợ.")
 
 PROBLEMS: Mapping[type[Exception], Problem] = {
     door.NotInternal: Problem(HTTPStatus.FORBIDDEN, "not_internal", "Dịch vụ này chỉ trả lời qua cổng."),
@@ -18,15 +20,30 @@ PROBLEMS: Mapping[type[Exception], Problem] = {
     wire.TooManyEvents: Problem(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_many_events", "Mỗi yêu cầu chứa tối đa 5.000 sự kiện."
     ),
-    wire.InvalidReference: Problem(
-        HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_reference", "Dữ liệu danh mục không hợp lệ."
+    wire.EventTooLarge: Problem(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "event_too_large", "Một sự kiện chiếm tối đa 64 KiB."
     ),
-    body.TooLarge: Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body_too_large", "Nội dung gửi lên vượt quá 5 MB."),
-    edge.UnsupportedMediaType: Problem(
-        HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "Kiểu nội dung không được hỗ trợ."
+    body.TooLarge: Problem(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        "body_too_large",
+        "Nội dung gửi lên vượt quá 5 MB, hoặc 10 MB sau khi giải nén.",
     ),
-    reads.OtherProvince: Problem(HTTPStatus.FORBIDDEN, "other_province", "Khoá truy cập thuộc về tỉnh khác."),
+    body.Corrupt: Problem(HTTPStatus.BAD_REQUEST, "body_corrupt", "Nội dung nén bị hỏng hoặc bị ngắt giữa chừng."),
+    body.UnknownEncoding: _UNSUPPORTED,
+    edge.UnsupportedMediaType: _UNSUPPORTED,
+    feed.OtherProvince: Problem(HTTPStatus.FORBIDDEN, "other_province", "Khoá truy cập thuộc về tỉnh khác."),
     reads.UnknownDossier: Problem(HTTPStatus.NOT_FOUND, "unknown_dossier", "Không tìm thấy hồ sơ."),
+    reads.ForbiddenUnit: Problem(
+        HTTPStatus.FORBIDDEN, "unit_forbidden", "Đơn vị không thuộc phạm vi của khoá truy cập."
+    ),
+    reads.UnknownCursor: Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "unknown_cursor", "Con trỏ trang không hợp lệ hoặc thuộc về danh sách khác."
+    ),
+    feed.PositionAhead: Problem(
+        HTTPStatus.CONFLICT,
+        "position_ahead",
+        "Vị trí này chưa được ghi: dữ liệu đã được khôi phục về thời điểm trước; hãy đọc lại từ đầu.",
+    ),
     edge.UnknownPosition: Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "unknown_position", "Vị trí không hợp lệ."),
     edge.ProvinceOnly: Problem(
         HTTPStatus.FORBIDDEN, "province_only", "Chỉ khoá truy cập của toàn tỉnh được thực hiện thao tác này."
@@ -38,6 +55,6 @@ PROBLEMS: Mapping[type[Exception], Problem] = {
 def router(state: State) -> APIRouter:
     """Return all routes of the service over `state`."""
     routes = APIRouter()
-    for part in (events, reads, reference):
+    for part in (checkpoint, events, feed, portal, reads, reference):
         routes.include_router(part.router(state))
     return routes

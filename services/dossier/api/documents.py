@@ -35,6 +35,27 @@ _RESOLVED_EXAMPLE = {
     "time": "2026-10-05T10:00:00+07:00",
     "data": {"outcome": "approved", "result": "electronic", "in_person": False},
 }
+FEED_EXAMPLE = {"after": "0", "next_after": "0", "head": "0", "entries": []}
+DOSSIERS_EXAMPLE = {"items": [{"code": "H37.05977-261005-9001", "status": "pending"}], "next_cursor": None}
+_BACKLOG_COUNTS = {
+    "pending": 34,
+    "pending_within": 30,
+    "pending_overdue": 3,
+    "pending_without_due": 1,
+    "paused": 2,
+    "awaiting_supplement": 2,
+    "due_soon": 11,
+}
+BACKLOG_EXAMPLE = {
+    "on": "2026-10-05",
+    "role": "resolving",
+    "within": 3,
+    "position": "123456",
+    "rows": [
+        {"unit": {"code": "05977", "name": "Phường Đông Kinh", "kind": "commune"}, "counts": _BACKLOG_COUNTS},
+    ],
+    "total": {"counts": _BACKLOG_COUNTS},
+}
 DOSSIER_EXAMPLE = {"dossier": {"code": "H37.05977-261005-9001", "status": "pending"}, "events": [], "due": []}
 
 
@@ -44,14 +65,30 @@ def documented(example: object, *statuses: int) -> dict[str, Any]:
     return {"responses": {**answer, **problems.documented(403, 422, 503, *statuses)}}
 
 
+_COMPRESSED = "As it is, or compressed as `Content-Encoding` says: `gzip` or `zstd`."
+
+_DAY_EXAMPLE = {"on_day": "2027-02-11", "working": False, "name": "Nghỉ Tết", "official": False}
+_PUT_EXAMPLE = {
+    "received": 1,
+    "created": 1,
+    "changed": 0,
+    "unchanged": 0,
+    "affected_dossiers": 0,
+    "dry_run": False,
+    "changes": [{"key": "2027-02-11", "kind": "created", "before": None, "after": _DAY_EXAMPLE}],
+    "warnings": [],
+}
+
+
 def put_documented(shape: type[Frozen]) -> dict[str, Any]:
     """Return what a bulk upload of `shape` says of its body and its answers."""
     schema = {"type": "array", "items": {"$ref": f"#/components/schemas/{shape.__name__}"}}
     return {
-        **documented({"received": 1, "changed": 1}, 400, 413, 415),
+        **documented(_PUT_EXAMPLE, 400, 413, 415),
         "openapi_extra": {
             "requestBody": {
                 "required": True,
+                "description": _COMPRESSED,
                 "content": {JSON: {"schema": schema}, "text/csv": {"schema": {"type": "string"}}},
             }
         },
@@ -75,7 +112,11 @@ EVENTS_DOC: dict[str, Any] = {
     "openapi_extra": {
         "requestBody": {
             "required": True,
+            "description": _COMPRESSED,
             "content": {
+                "application/x-ndjson": {
+                    "schema": {"type": "string", "description": "One event a line, answered like an array."}
+                },
                 JSON: {
                     "schema": {
                         "oneOf": [
@@ -94,11 +135,69 @@ EVENTS_DOC: dict[str, Any] = {
                             "value": [_RECEIVED_EXAMPLE, _PAID_EXAMPLE, _RESOLVED_EXAMPLE],
                         },
                     },
-                }
+                },
             },
         }
     },
 }
+
+
+_PORTAL_DOSSIER_EXAMPLE = {
+    "service": "DongBoHoSoMC",
+    "madonvi": "H37.12",
+    "isUpdating": "False",
+    "data": [
+        {
+            "MaHoSo": "H37.12-261005-0001",
+            "MaTTHC": "2.000815",
+            "KenhThucHien": "2",
+            "NgayTiepNhan": "20261005083000",
+            "NgayHenTra": "20261005170000",
+            "TrangThaiHoSo": "2",
+            "DonViXuLy": "Phường Đông Kinh",
+        }
+    ],
+}
+_PORTAL_PROGRESS_EXAMPLE = {
+    "service": "CapNhatTienDoHoSoMC",
+    "madonvi": "H37.12",
+    "data": [{"MaHoSo": "H37.12-261005-0001", "ThoiDiemXuLy": "20261005100000", "TrangThai": "9"}],
+}
+_PORTAL_ANSWER_EXAMPLE = {
+    "error_code": "0",
+    "message": "Đã tiếp nhận.",
+    "result": {
+        "records": 1,
+        "recorded": 1,
+        "corrected": 0,
+        "duplicate": 0,
+        "conflict": 0,
+        "rejected": 0,
+        "dropped_fields": 0,
+        "unmapped": [],
+        "errors": [],
+        "position": "1",
+    },
+}
+
+
+def _portal_documented(example: object) -> dict[str, Any]:
+    return {
+        "responses": {
+            200: {
+                "description": "The envelope was read; `error_code` says whether everything in it was recorded",
+                "content": {JSON: {"schema": {"type": "object"}, "example": _PORTAL_ANSWER_EXAMPLE}},
+            },
+            **problems.documented(400, 403, 413, 415, 503),
+        },
+        "openapi_extra": {
+            "requestBody": {"required": True, "content": {JSON: {"schema": {"type": "object"}, "example": example}}}
+        },
+    }
+
+
+PORTAL_DOSSIERS_DOC = _portal_documented(_PORTAL_DOSSIER_EXAMPLE)
+PORTAL_PROGRESS_DOC = _portal_documented(_PORTAL_PROGRESS_EXAMPLE)
 
 
 def schemas() -> dict[str, Any]:

@@ -1,15 +1,17 @@
 """Events come in here: one or many, each answered for."""
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from services.contract import Grant
+from services.contract import MAX_INFLATED_BYTES, Grant
 from services.dossier import wire
 from services.dossier.api import documents, edge
 from services.dossier.intake import Answer, Result
 from services.dossier.state import State
+from services.dossier.wire import Candidate
 from services.kit import body, door, parameters, problems
 from services.kit.problems import Problem
 
@@ -33,15 +35,28 @@ def router(state: State) -> APIRouter:
             Literal["all"] | None, Query(description="Name every item of an array, also those newly accepted.")
         ] = None,
     ) -> Response:
-        """Record one event or an array of up to 5,000; answered after the commit, safe to send again."""
-        if edge.content_type(request) not in wire.JSON_TYPES:
-            msg = f"send one of {', '.join(sorted(wire.JSON_TYPES))}"
-            raise edge.UnsupportedMediaType(msg)
-        candidates, is_array = wire.events(await body.read(request))
+        """Record one event, or up to 5,000 as an array or one a line; answered after the commit, safe to send again."""
+        candidates, is_one = await _candidates(request)
         answer = await (state.intake.dry_run if dry_run else state.intake.submit)(grant, candidates)
-        return _array_answer(answer, everything=results == "all") if is_array else _single_answer(answer)
+        return _single_answer(answer) if is_one else _array_answer(answer, everything=results == "all")
 
     return routes
+
+
+async def _candidates(request: Request) -> tuple[Sequence[Candidate], bool]:
+    """Return what the body holds, and whether that is one event by itself; the body is let go of before anything waits.
+
+    :raises UnsupportedMediaType: the body is neither JSON nor JSON a line.
+    """
+    content_type = edge.content_type(request)
+    if content_type not in wire.JSON_TYPES | wire.LINES_TYPES:
+        msg = f"send one of {', '.join(sorted(wire.JSON_TYPES | wire.LINES_TYPES))}"
+        raise edge.UnsupportedMediaType(msg)
+    content = await body.read(request, most=MAX_INFLATED_BYTES)
+    if content_type in wire.LINES_TYPES:
+        return wire.lines(content), False
+    candidates, is_array = wire.events(content)
+    return candidates, not is_array
 
 
 def _single_answer(answer: Answer) -> Response:

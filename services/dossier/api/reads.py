@@ -1,41 +1,95 @@
-"""What has been recorded is read here: dossiers, the log of events, the feed of standings."""
+"""How dossiers stand now is read here: one with all that is known of it, lists behind any number, the backlog."""
 
-import asyncio
-from dataclasses import asdict
-from typing import Annotated
+import base64
+import binascii
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+import orjson
+from fastapi import APIRouter, Depends, Query, Response
 from pydantic import TypeAdapter, ValidationError
 
-from services.contract import FEED_PAGE, STANDING, VIETNAM, Code, FeedPage, Grant
-from services.dossier import store
-from services.dossier.api import documents, edge
-from services.dossier.domain import lifecycle
+from services.contract import (
+    STANDING,
+    VIETNAM,
+    Channel,
+    Code,
+    Day,
+    Flag,
+    Grant,
+    Instant,
+    Standing,
+    Status,
+    vietnamese_day,
+)
+from services.dossier.api import documents, edge, feed
+from services.dossier.domain import history, lifecycle
+from services.dossier.domain.catalogue import Catalogue
+from services.dossier.domain.history import Effect, Occurrence
 from services.dossier.state import State
-from services.kit import door, parameters
+from services.dossier.store import log, reads
+from services.dossier.store.reads import BACKLOG_COUNTS, Awaiting, Place, Role, Sort, Wanted
+from services.kit import clock, door, parameters
 
-# A process that another one writes beside is noticed at this pace; its own commits wake a reader at once.
-_POLL_SECONDS = 0.5
-_DEFAULT_PAGE, _LARGEST_PAGE = 1_000, 5_000
-
-
-class OtherProvince(Exception):
-    """The client asks for a province that is not its own."""
+_DEFAULT_ITEMS, _MOST_ITEMS = 100, 1_000
+_MOST_CODES = 200
 
 
 class UnknownDossier(Exception):
     """No dossier of that code is the client's to see."""
 
 
+class ForbiddenUnit(Exception):
+    """A unit was asked for that is not the client's."""
+
+
+class UnknownCursor(Exception):
+    """The text is no cursor, or one of a list that was asked for otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Cursor:
+    """Where a walk through a list is: the list it belongs to, the day on which it judges, and the last dossier."""
+
+    of: str
+    on: Day
+    key: str | None
+    code: Code
+
+
+@dataclass(frozen=True, slots=True)
+class _Items:
+    items: Sequence[Standing]
+    next_cursor: str | None
+
+
 _CODE: TypeAdapter[str] = TypeAdapter(Code)
+_CURSOR: TypeAdapter[_Cursor] = TypeAdapter(_Cursor)
+_ITEMS: TypeAdapter[_Items] = TypeAdapter(_Items)
+# A cursor may have been made up, so what it holds is read like any other input.
+_KEYS: Mapping[Sort, TypeAdapter[Any]] = {
+    "code": TypeAdapter(None),
+    "due": TypeAdapter(Day | None),
+    "received": TypeAdapter(Instant | None),
+}
 _UNKNOWN = "no dossier of this code is known to this client"
 
-_Limit = Annotated[int, Query(ge=1, le=_LARGEST_PAGE, description="The most that one page may hold.")]
-_After = Annotated[str, Query(description="A position that this system gave out; what comes after it is answered.")]
+_Units = Annotated[
+    list[Code] | None, Query(max_length=_MOST_CODES, description="Codes of units; repeat the parameter for several.")
+]
+_Role = Annotated[
+    Role, Query(description="Whether `unit` is the one that decides the dossier, or the counter that took it in.")
+]
+_On = Annotated[Day | None, Query(description="The day on which overdue is judged; default: today in Vietnam.")]
+_From = Annotated[Day | None, Query(description="On this day or later.")]
+_Before = Annotated[Day | None, Query(description="Before this day.")]
 
 
 def router(state: State) -> APIRouter:
-    """Return the routes that read dossiers, log and feed."""
+    """Return the routes that read dossiers."""
     routes = APIRouter(dependencies=[Depends(parameters.known_only)])
     granted = Annotated[Grant, Depends(door.grant_reader(state.internal_key))]
 
@@ -45,91 +99,165 @@ def router(state: State) -> APIRouter:
         if not _is_code(code):
             raise UnknownDossier(_UNKNOWN)
         async with state.database.connect() as transaction:
-            standing = await store.standing(transaction, grant, code)
+            standing = await reads.standing(transaction, grant, code)
             if standing is None:
                 raise UnknownDossier(_UNKNOWN)
-            events = await store.events_of(transaction, grant, code)
-            head = await store.head(transaction, grant.province)
+            events = await reads.events_of(transaction, grant, code)
+            head = await log.head(transaction, grant.province)
             catalogue = await state.catalogues.of(transaction, grant.province, head.reference_version)
-        due = lifecycle.explain_due((event.occurrence for event in events), catalogue)
+        recorded = [event.occurrence for event in events]
+        due, effect = lifecycle.explain_due(recorded, catalogue), history.effect(recorded)
         return edge.json(
             {
                 "dossier": STANDING.dump_python(standing, mode="json"),
-                "events": [_event_json(event) for event in events],
+                "events": [feed.event_json(event) | _undone(event.occurrence, effect) for event in events],
                 "due": [{**asdict(step), "due_at": step.due_at and step.due_at.astimezone(VIETNAM)} for step in due],
             }
         )
 
-    @routes.get("/v1/events", **documents.documented({"items": [], "next_cursor": None}))
-    async def get_events(
-        grant: granted, after: _After = "0", cursor: _After | None = None, limit: _Limit = _DEFAULT_PAGE
-    ) -> Response:
-        """Return the log after a position, in recording order; `cursor` and `after` mean the same."""
-        async with state.database.connect() as transaction:
-            events = await store.events_after(transaction, grant, edge.position(cursor or after), limit)
-        next_cursor = str(events[-1].position) if len(events) == limit else None
-        return edge.json({"items": [_event_json(event) for event in events], "next_cursor": next_cursor})
-
-    @routes.get("/v1/feed", **documents.documented({"after": "0", "next_after": "0", "head": "0", "entries": []}))
-    async def get_feed(  # noqa: PLR0913 - one argument a query parameter
-        request: Request,
+    @routes.get("/v1/dossiers", **documents.documented(documents.DOSSIERS_EXAMPLE))
+    async def get_dossiers(  # noqa: PLR0913 - one argument a query parameter
         grant: granted,
-        after: _After = "0",
-        limit: _Limit = _DEFAULT_PAGE,
-        wait: Annotated[float, Query(ge=0, le=30, description="Seconds to hold back an empty page.")] = 0,
-        reference: Annotated[
-            int | None, Query(description="The version of the reference data that the reader has.")
+        unit: _Units = None,
+        role: _Role = "resolving",
+        status: Annotated[list[Status] | None, Query(max_length=8, description="Any of these; repeatable.")] = None,
+        procedure: Annotated[
+            list[Code] | None, Query(max_length=_MOST_CODES, description="Any of these; repeatable.")
         ] = None,
-        province: Annotated[str | None, Query(description="The client's own province, if it is named at all.")] = None,
+        field: Annotated[Code | None, Query(description="The field of the procedure.")] = None,
+        channel: Annotated[Channel | None, Query(description="How the dossier came in.")] = None,
+        flag: Annotated[list[Flag] | None, Query(max_length=50, description="Any of these; repeatable.")] = None,
+        due_from: _From = None,
+        due_before: _Before = None,
+        without_due: Annotated[bool | None, Query(description="Whether there is no due date.")] = None,
+        received_from: _From = None,
+        received_before: _Before = None,
+        ended_from: _From = None,
+        ended_before: _Before = None,
+        overdue: Annotated[bool | None, Query(description="Whether it is open and its due day has passed.")] = None,
+        on: _On = None,
+        awaiting: Annotated[
+            Awaiting | None,
+            Query(description="Why the clock of the open dossier stands still; `any` reason, or `none`: it runs."),
+        ] = None,
+        sort: Annotated[
+            Sort | None, Query(description="Default: `due` where due dates are asked about, else `code`.")
+        ] = None,
+        limit: Annotated[int, Query(ge=1, le=_MOST_ITEMS, description="The most one page holds.")] = _DEFAULT_ITEMS,
+        cursor: Annotated[str | None, Query(max_length=1000, description="`next_cursor` of the page before.")] = None,
     ) -> Response:
-        """Return the standings that changed after a position, each once, at its latest change.
+        """Return the dossiers for which everything asked is true: the list behind any number."""
+        wanted = Wanted(
+            units=_own(grant, unit) or (),
+            role=role,
+            statuses=frozenset(status or ()),
+            procedures=frozenset(procedure or ()),
+            field=field,
+            channel=channel,
+            flags=frozenset(flag or ()),
+            due_from=due_from,
+            due_before=due_before,
+            without_due=without_due,
+            received_from=received_from,
+            received_before=received_before,
+            ended_from=ended_from,
+            ended_before=ended_before,
+            overdue=overdue,
+            awaiting=awaiting,
+        )
+        sorted_by = sort or ("due" if overdue or due_from or due_before else "code")
+        list_ = _digest(wanted, sorted_by, on)
+        day, after = _place(cursor, list_, sorted_by) if cursor else (on or vietnamese_day(clock.now()), None)
+        async with state.database.connect() as transaction:
+            # One more than a page tells whether there is a next one.
+            found = await reads.dossiers(
+                transaction, grant, wanted, on=day, sort=sorted_by, after=after, limit=limit + 1
+            )
+        items = found[:limit]
+        more = None if len(found) <= limit else _cursor(list_, day, reads.place(items[-1], sorted_by))
+        return Response(_ITEMS.dump_json(_Items(items, more)), media_type=edge.JSON)
 
-        With `wait` an empty page is held back up to that many seconds until something changes. The header
-        `Motcua-Reference` names the version of units, procedures and calendar; with `reference`, the version that the
-        reader has, a page is not held back when there is another.
-        """
-        if province not in {None, grant.province}:
-            msg = "the client belongs to another province"
-            raise OtherProvince(msg)
-        page, version = await _page(state, grant, edge.position(after), limit)
-        deadline = asyncio.get_running_loop().time() + wait
-        while not page.entries and reference in {None, version} and not _is_over(deadline, request):
-            # Whoever finds no seat to wait in is answered at once.
-            if state.long_polls.locked():
-                break
-            async with state.long_polls:
-                left = deadline - asyncio.get_running_loop().time()
-                await state.recorded.wait(min(_POLL_SECONDS, left))
-            page, version = await _page(state, grant, page.after, limit)
-        return Response(FEED_PAGE.dump_json(page), headers={"Motcua-Reference": str(version)}, media_type=edge.JSON)
+    @routes.get("/v1/backlog", **documents.documented(documents.BACKLOG_EXAMPLE))
+    async def get_backlog(
+        grant: granted,
+        on: _On = None,
+        unit: _Units = None,
+        role: _Role = "resolving",
+        within: Annotated[int, Query(ge=0, le=366, description="How many days ahead `due_soon` looks.")] = 3,
+    ) -> Response:
+        """Return how many dossiers of each unit are open now, and of how many the due day has passed or is near."""
+        day = on or vietnamese_day(clock.now())
+        units = grant.units if unit is None else _own(grant, unit)
+        async with state.database.connect() as transaction:
+            head = await log.head(transaction, grant.province)
+            catalogue = await state.catalogues.of(transaction, grant.province, head.reference_version)
+            rows = await reads.backlog(transaction, grant, units=units, role=role, on=day, within=within)
+        return edge.json(
+            {
+                "on": day,
+                "role": role,
+                "within": within,
+                "position": str(head.position),
+                "rows": [{"unit": _unit(code, day, catalogue), "counts": counts} for code, counts in rows.items()],
+                "total": {"counts": {name: sum(row[name] for row in rows.values()) for name in BACKLOG_COUNTS}},
+            }
+        )
 
     return routes
 
 
-def _event_json(event: store.Recorded) -> dict[str, object]:
-    occurrence = event.occurrence
+def _own(grant: Grant, asked: Sequence[str] | None) -> frozenset[str] | None:
+    """Return the units asked for.
+
+    :raises ForbiddenUnit: one of them is not the client's.
+    """
+    if asked is not None and grant.units is not None and not grant.units.issuperset(asked):
+        msg = "one of the units asked for is not the client's"
+        raise ForbiddenUnit(msg)
+    return None if asked is None else frozenset(asked)
+
+
+def _unit(code: str, on_day: date, catalogue: Catalogue) -> Mapping[str, str | None]:
+    """Return what a unit's code means on the day, or meant last."""
+    unit = catalogue.unit(code, on_day) or next(reversed(catalogue.units.get(code, ())), None)
+    return {"code": code, "name": unit.name if unit else None, "kind": unit.kind if unit else None}
+
+
+def _digest(wanted: Wanted, sort: Sort, on: date | None) -> str:
+    """Return what two requests share exactly when they ask for the same list."""
+    asked = {name: sorted(value) if isinstance(value, frozenset) else value for name, value in asdict(wanted).items()}
+    content = orjson.dumps([asked, sort, on], option=orjson.OPT_SORT_KEYS)
+    return hashlib.blake2b(content, digest_size=8).hexdigest()
+
+
+def _cursor(of: str, on: date, place: Place) -> str:
+    key = None if place.key is None else place.key.isoformat()
+    return base64.urlsafe_b64encode(_CURSOR.dump_json(_Cursor(of, on, key, place.code))).decode()
+
+
+def _place(text: str, of: str, sort: Sort) -> tuple[date, Place]:
+    """Return the day and the place that a cursor of the list `of` holds.
+
+    :raises UnknownCursor: it holds none, or belongs to another list.
+    """
+    try:
+        cursor = _CURSOR.validate_json(base64.b64decode(text, altchars=b"-_", validate=True))
+        key = _KEYS[sort].validate_python(cursor.key)
+    except (ValidationError, binascii.Error, ValueError) as error:
+        msg = "the text is no cursor of this system"
+        raise UnknownCursor(msg) from error
+    if cursor.of != of:
+        msg = "the cursor belongs to a list that was asked for with other parameters"
+        raise UnknownCursor(msg)
+    return cursor.on, Place(key, cursor.code)
+
+
+def _undone(occurrence: Occurrence, effect: Effect) -> dict[str, object]:
+    """Return by which events, named by their ids, an event was corrected and retracted."""
     return {
-        "position": str(occurrence.position),
-        "recorded_at": occurrence.recorded_at.astimezone(VIETNAM),
-        "specversion": "1.0",
-        "id": occurrence.id,
-        "source": occurrence.source,
-        "type": event.type,
-        "subject": event.subject,
-        "time": occurrence.occurred_at.astimezone(VIETNAM),
-        "data": occurrence.data.model_dump(mode="json", exclude_none=True),
+        "corrected_by": list(effect.corrected_by.get(occurrence.key, ())),
+        "retracted_by": effect.retracted_by.get(occurrence.key),
     }
-
-
-async def _page(state: State, grant: Grant, after: int, limit: int) -> tuple[FeedPage, int]:
-    async with state.database.connect() as transaction:
-        # The head is read first: what is committed between the two reads may then only lie beyond it.
-        head = await store.head(transaction, grant.province)
-        entries = await store.feed_after(transaction, grant, after, limit) if head.position > after else ()
-    last = entries[-1].position if entries else after
-    return FeedPage(
-        after=after, next_after=last, head=max(head.position, last), entries=tuple(entries)
-    ), head.reference_version
 
 
 def _is_code(text: str) -> bool:
@@ -139,9 +267,3 @@ def _is_code(text: str) -> bool:
     except ValidationError:
         return False
     return True
-
-
-def _is_over(deadline: float, request: Request) -> bool:
-    """Tell whether a long poll has waited long enough, or the process stops."""
-    stopping: asyncio.Event = request.app.state.stopping
-    return asyncio.get_running_loop().time() >= deadline or stopping.is_set()

@@ -1,8 +1,8 @@
 """The reference data of one province at one moment: units and procedures in all their versions, days off and worked."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, field
+from datetime import date, datetime
 from typing import Protocol, TypeVar
 
 from services.contract import CalendarDay, Procedure, Unit
@@ -34,6 +34,9 @@ class Catalogue:
     units: Mapping[str, Sequence[Unit]]
     procedures: Mapping[str, Sequence[Procedure]]
     days: Mapping[date, bool]
+    day_names: Mapping[date, str]
+    reckoned: dict[tuple[date, int, str, int], datetime] = field(default_factory=dict, compare=False, repr=False)
+    """Due dates reckoned before on this calendar, by first day, limit and additional days; a memory, not a fact."""
 
     def unit(self, code: str, on_day: date) -> Unit | None:
         """Return the unit that `code` names on `on_day`."""
@@ -46,7 +49,13 @@ class Catalogue:
 
 def catalogue(units: Iterable[Unit], procedures: Iterable[Procedure], days: Iterable[CalendarDay]) -> Catalogue:
     """Arrange reference data for look-up."""
-    return Catalogue(_by_code(units), _by_code(procedures), {day.on_day: day.working for day in days})
+    known = list(days)
+    return Catalogue(
+        _by_code(units),
+        _by_code(procedures),
+        {day.on_day: day.working for day in known},
+        {day.on_day: day.name for day in known},
+    )
 
 
 def _by_code(versions: Iterable[V]) -> Mapping[str, Sequence[V]]:

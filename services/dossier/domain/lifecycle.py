@@ -1,196 +1,216 @@
 """A dossier is the fold of its events in the order in which they occurred; this is the only place that folds them.
 
 The fold is total: whatever arrives finds a place, and what should not have happened becomes a flag. Arrival order,
-repetition and batching never change the outcome, so events of one instant are taken in the order of a usual life
-(receipt before payment before resolution), and those of one kind by sender and id.
+repetition and batching never change the outcome, because the events are put in order first.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, assert_never
+from typing import Any, Generic, TypeVar, assert_never
 
 from services.contract import (
+    Corrected,
     Data,
+    Declined,
+    Extended,
     Flag,
     Forwarded,
-    Limit,
     Paid,
-    Procedure,
+    Paused,
+    Rated,
     Received,
+    Refunded,
     Resolved,
+    Resumed,
+    Retracted,
     Returned,
     Standing,
     Status,
+    Stopped,
+    Supplemented,
+    SupplementRequested,
     Unit,
+    Voided,
     Withdrawn,
     vietnamese_day,
 )
-from services.dossier.domain import calendar
+from services.dossier.domain import calendar, deadline, history
 from services.dossier.domain.catalogue import Catalogue
+from services.dossier.domain.deadline import DueStep, Pause, Standstill
+from services.dossier.domain.history import Effect, Occurrence
 
 # A counter's clock may run a little ahead of ours without anybody lying.
 CLOCK_TOLERANCE = timedelta(minutes=5)
 
-_USUAL_ORDER: dict[type, int] = {
-    kind: rank for rank, kind in enumerate((Received, Forwarded, Paid, Resolved, Returned, Withdrawn))
-}
+# Counters are told to record what happens within eight working hours; no run of days off is as long as a month.
+RECORDING_TOLERANCE = timedelta(hours=8)
+_NO_DAYS_OFF_LAST_AS_LONG = timedelta(days=31)
 
-_LIMIT_EN = {
-    "working_hours": "{} working hours",
-    "working_days": "{} working days",
-    "calendar_days": "{} days",
-    "same_day": "the same day; after 15:00 the next working day",
-}
-_LIMIT_VI = {
-    "working_hours": "{} giờ làm việc",
-    "working_days": "{} ngày làm việc",
-    "calendar_days": "{} ngày",
-    "same_day": "trong ngày, sau 15 giờ thì ngày làm việc tiếp theo",
-}
+D = TypeVar("D", bound=Data)
 
 
 @dataclass(frozen=True, slots=True)
-class Occurrence:
-    """One recorded event of a dossier: what happened, when, and when and where the record of it was made."""
+class Happened(Generic[D]):
+    """What happened, when, and when it was recorded."""
 
-    position: int
+    at: datetime
+    data: D
     recorded_at: datetime
-    source: str
-    id: str
-    occurred_at: datetime
-    data: Data
-    sender_units: frozenset[str] | None = None
-    """The units that the sender was limited to, None where it was not."""
-
-
-@dataclass(frozen=True, slots=True)
-class DueStep:
-    """One step of how a due date came about, in both languages."""
-
-    code: str
-    detail: str
-    detail_vi: str
-    due_at: datetime | None
 
 
 @dataclass(slots=True)
 class _Life:
     """What the fold has seen of a dossier so far; it lives for one fold and is seen by nobody else."""
 
-    received: tuple[datetime, Received] | None = None
-    forwarded: tuple[datetime, Forwarded] | None = None
-    resolved: tuple[datetime, Resolved] | None = None
-    returned: tuple[datetime, Returned] | None = None
-    withdrawn: tuple[datetime, Withdrawn] | None = None
-    payments: list[Paid] = field(default_factory=list)
+    received: Happened[Received] | None = None
+    forwarded: Happened[Forwarded] | None = None
+    resolved: Happened[Resolved] | None = None
+    returned: Happened[Returned] | None = None
+    declined: Happened[Declined] | None = None
+    withdrawn: Happened[Withdrawn] | None = None
+    stopped: Happened[Stopped] | None = None
+    voided: bool = False
+    rated: Happened[Rated] | None = None
+    extensions: list[Happened[Extended]] = field(default_factory=list)
+    paid: list[Paid] = field(default_factory=list)
+    refunded: list[int] = field(default_factory=list)
+    supplements: int = 0
+    pauses_begun: int = 0
+    pauses: list[Pause] = field(default_factory=list)
+    standstills: list[Standstill] = field(default_factory=list)
+    """Why the clock stands still now; more than one reason may hold at once."""
+    still_since: datetime | None = None
     flags: set[Flag] = field(default_factory=set)
 
 
-def fold(code: str, history: Iterable[Occurrence], catalogue: Catalogue) -> Standing:
-    """Return how the dossier `code` stands after `history`, which may come in any order but names each event once."""
-    events = list(history)
+def fold(code: str, recorded: Iterable[Occurrence], catalogue: Catalogue) -> Standing:
+    """Return how the dossier `code` stands after `recorded`, which may come in any order but names each event once."""
+    events = list(recorded)
     latest = max(events, key=lambda occurrence: occurrence.position)
-    return _standing(code, _lived(events), catalogue, latest)
+    return _standing(code, _lived(history.effect(events), catalogue), catalogue, latest)
 
 
-def explain_due(history: Iterable[Occurrence], catalogue: Catalogue) -> Sequence[DueStep]:
+def explain_due(recorded: Iterable[Occurrence], catalogue: Catalogue) -> Sequence[DueStep]:
     """Return how the dossier's due date came about, step by step; empty before its receipt."""
-    life = _lived(history)
+    life = _lived(history.effect(recorded), catalogue)
     if life.received is None:
         return ()
-    receipt = life.received[1]
-    if receipt.due_at is not None:
-        return (DueStep("sender", "given by the sender", "do đơn vị gửi ấn định", receipt.due_at),)
-    procedure, limit = _limit(life.received, catalogue)
-    if procedure is None:
-        return (DueStep("unknown_procedure", "the procedure is not known", "chưa biết thủ tục", None),)
-    if limit is None:
-        return (DueStep("no_limit", "the procedure has no time limit", "thủ tục không quy định thời hạn", None),)
-    start = _clock_start(life, life.received)
-    return (
-        DueStep("start", "the clock starts", "bắt đầu tính thời hạn", start),
-        DueStep(
-            limit.unit,
-            _LIMIT_EN[limit.unit].format(limit.amount),
-            _LIMIT_VI[limit.unit].format(limit.amount),
-            _counted_due_at(life, life.received, catalogue),
-        ),
-    )
+    _, resolver = _resolver(life, life.received, catalogue)
+    return deadline.explained(_due(life, life.received, resolver, catalogue), life.received.data, catalogue)
 
 
-def units_named(history: Iterable[Data]) -> set[str]:
+def units_named(events: Iterable[Data]) -> set[str]:
     """Return every unit that the events of one dossier name: those that a client of it may belong to."""
-    named: set[str] = set()
-    for data in history:
+    named: set[str | None] = set()
+    for data in events:
         match data:
-            case Received():
-                named.update(unit for unit in (data.receiving_unit, data.resolving_unit) if unit)
+            case Received() | Corrected():
+                named |= {data.receiving_unit, data.resolving_unit}
             case Forwarded():
                 named.add(data.to_unit)
             case _:
                 pass
-    return named
+        if isinstance(data, Corrected):
+            named.add(data.to_unit)
+    return {unit for unit in named if unit is not None}
 
 
-def _order(occurrence: Occurrence) -> tuple[datetime, int, str, str]:
-    return occurrence.occurred_at, _USUAL_ORDER[type(occurrence.data)], occurrence.source, occurrence.id
-
-
-def _lived(history: Iterable[Occurrence]) -> _Life:
+def _lived(effect: Effect, catalogue: Catalogue) -> _Life:
     """Take the events in; what somebody sent who had no part in the dossier at that time is flagged and left out.
 
     Only the receipt says whose a dossier is, and it may arrive last, so this cannot be judged when an event arrives.
     """
-    ordered = sorted(history, key=_order)
-    receipt = next((o.data for o in ordered if isinstance(o.data, Received)), None)
-    life = _Life()
-    for occurrence in ordered:
-        if receipt is not None and _is_foreign(occurrence, life, receipt):
+    receipt = next((o.data for o in effect.events if isinstance(o.data, Received)), None)
+    life = _Life(flags=set(effect.flags))
+    for occurrence in effect.events:
+        if receipt is not None and occurrence.sender_units is not None and _is_foreign(occurrence, life, receipt):
             life.flags.add("foreign_event")
         else:
+            _note_clocks(life, occurrence, catalogue)
             _step(life, occurrence)
     return life
 
 
 def _is_foreign(occurrence: Occurrence, life: _Life, receipt: Received) -> bool:
     """Tell whether the sender was neither the receiving unit nor the resolving unit of that time."""
-    if occurrence.sender_units is None:
-        return False
-    resolving_unit = life.forwarded[1].to_unit if life.forwarded else receipt.resolving_unit
-    return occurrence.sender_units.isdisjoint({receipt.receiving_unit, resolving_unit})
+    resolving_unit = life.forwarded.data.to_unit if life.forwarded else receipt.resolving_unit
+    return not {receipt.receiving_unit, resolving_unit} & (occurrence.sender_units or frozenset())
 
 
-def _step(life: _Life, occurrence: Occurrence) -> None:  # noqa: C901, PLR0912 - one branch for each kind of event
-    """Take one more event into `life`; the earliest receipt, resolution, return and withdrawal stand."""
-    when, data = occurrence.occurred_at, occurrence.data
-    if when > occurrence.recorded_at + CLOCK_TOLERANCE:
+def _note_clocks(life: _Life, occurrence: Occurrence, catalogue: Catalogue) -> None:
+    """Flag what was recorded before it is said to have happened, or long after."""
+    lag = occurrence.recorded_at - occurrence.occurred_at
+    if lag < -CLOCK_TOLERANCE:
         life.flags.add("future_time")
+    elif lag > RECORDING_TOLERANCE and (
+        lag > _NO_DAYS_OFF_LAST_AS_LONG
+        or calendar.working_time(occurrence.occurred_at, occurrence.recorded_at, catalogue.days) > RECORDING_TOLERANCE
+    ):
+        life.flags.add("late_recording")
+
+
+def _step(life: _Life, occurrence: Occurrence) -> None:  # noqa: C901, PLR0912, PLR0915 - one branch for each kind of event
+    """Take one more event into `life`; the earliest receipt and the earliest end of each kind stand."""
+    when, data, recorded_at = occurrence.occurred_at, occurrence.data, occurrence.recorded_at
     match data:
         case Received():
             if life.received is None:
-                life.received = when, data
+                life.received = Happened(when, data, recorded_at)
             else:
                 life.flags.add("repeated_receipt")
         case Forwarded():
             _flag_if(life, closed=_closed(life))
-            life.forwarded = when, data
+            life.forwarded = Happened(when, data, recorded_at)
+        case SupplementRequested():
+            _flag_if(life, closed=_closed(life))
+            life.supplements += 1
+            if life.supplements > 1:
+                life.flags.add("repeated_supplement")
+            _stand_still(life, when, "supplement")
+        case Paused():
+            _flag_if(life, closed=_closed(life))
+            _stand_still(life, when, data.reason)
+        case Supplemented():
+            _go_on(life, when, {"supplement"}, data.due_at)
+        case Resumed():
+            _go_on(life, when, set(life.standstills) - {"supplement"}, data.due_at)
         case Paid():
             # A fee may be collected with the result, so a payment after the end is nothing odd.
             if data.amount:
-                life.payments.append(data)
+                life.paid.append(data)
+        case Refunded():
+            life.refunded.append(data.amount)
+        case Extended():
+            _flag_if(life, closed=_closed(life))
+            if life.extensions:
+                life.flags.add("repeated_extension")
+            life.extensions.append(Happened(when, data, recorded_at))
         case Resolved():
-            _flag_if(life, closed=bool(life.withdrawn or life.returned))
+            _flag_if(life, closed=bool(life.returned or _ended_otherwise(life)))
             if life.resolved is None:
-                life.resolved = when, data
+                life.resolved = Happened(when, data, recorded_at)
             else:
                 life.flags.add("repeated_resolution")
         case Returned():
-            _flag_if(life, closed=life.withdrawn is not None)
-            life.returned = life.returned or (when, data)
+            _flag_if(life, closed=_ended_otherwise(life))
+            life.returned = life.returned or Happened(when, data, recorded_at)
+        case Declined():
+            _flag_if(life, closed=_closed(life))
+            life.declined = life.declined or Happened(when, data, recorded_at)
         case Withdrawn():
             _flag_if(life, closed=_closed(life))
-            life.withdrawn = life.withdrawn or (when, data)
+            life.withdrawn = life.withdrawn or Happened(when, data, recorded_at)
+        case Stopped():
+            _flag_if(life, closed=_closed(life))
+            life.stopped = life.stopped or Happened(when, data, recorded_at)
+        case Rated():
+            life.rated = Happened(when, data, recorded_at)
+        case Voided():
+            life.voided = True
+        case Corrected() | Retracted():
+            # They have had their effect on the events that they name.
+            pass
         case _:
             assert_never(data)
 
@@ -200,81 +220,167 @@ def _flag_if(life: _Life, *, closed: bool) -> None:
         life.flags.add("event_after_close")
 
 
+def _ended_otherwise(life: _Life) -> bool:
+    return bool(life.declined or life.withdrawn or life.stopped)
+
+
 def _closed(life: _Life) -> bool:
-    return bool(life.resolved or life.returned or life.withdrawn)
+    return bool(life.resolved or life.returned or _ended_otherwise(life))
 
 
-def _end(life: _Life) -> tuple[Status, datetime | None]:
-    """Return how and when processing ended: by resolution, else by the result's return, else by withdrawal."""
-    if life.resolved:
-        return "resolved", life.resolved[0]
-    if life.returned:
-        return "resolved", life.returned[0]
-    if life.withdrawn:
-        return "withdrawn", life.withdrawn[0]
-    return "pending", None
+def _stand_still(life: _Life, when: datetime, reason: Standstill) -> None:
+    """Stop the clock for one more reason."""
+    life.pauses_begun += 1
+    if life.still_since is None:
+        life.still_since = when
+    if reason not in life.standstills:
+        life.standstills.append(reason)
 
 
-def _resolver(life: _Life, received: tuple[datetime, Received], catalogue: Catalogue) -> tuple[str, Unit | None]:
+def _go_on(life: _Life, when: datetime, reasons: set[Standstill], due_at: datetime | None) -> None:
+    """End the standstill for `reasons`; the clock runs again once no reason is left."""
+    ending: list[Standstill] = [reason for reason in life.standstills if reason in reasons]
+    since = life.still_since
+    if not ending or since is None:
+        life.flags.add("unmatched_resumption")
+        if due_at is not None:
+            life.pauses.append(Pause("supplement" if reasons else "other", when, when, due_at))
+        return
+    life.pauses.append(Pause(ending[0], since, when, due_at, completed="supplement" in ending))
+    life.standstills = [reason for reason in life.standstills if reason not in reasons]
+    # What still stands in the way is a pause of its own from here on.
+    life.still_since = when if life.standstills else None
+
+
+_Ended = tuple[Status, datetime | None, datetime | None]
+
+
+def _end(life: _Life) -> _Ended:
+    """Return how and when processing ended, and when that was recorded.
+
+    By resolution, else by the result's return, else by refusal, withdrawal or stop.
+    """
+    if life.resolved is not None:
+        return "resolved", life.resolved.at, life.resolved.recorded_at
+    if life.returned is not None:
+        return "resolved", life.returned.at, life.returned.recorded_at
+    if life.declined is not None:
+        return "declined", life.declined.at, life.declined.recorded_at
+    if life.withdrawn is not None:
+        return "withdrawn", life.withdrawn.at, life.withdrawn.recorded_at
+    if life.stopped is not None:
+        return "stopped", life.stopped.at, life.stopped.recorded_at
+    return "pending", None, None
+
+
+def _resolver(life: _Life, received: Happened[Received], catalogue: Catalogue) -> tuple[str, Unit | None]:
     """Return the resolving unit's code and what the code meant when that unit got the dossier."""
-    received_at, receipt = received
     if life.forwarded is not None:
-        forwarded_at, forwarded = life.forwarded
-        return forwarded.to_unit, catalogue.unit(forwarded.to_unit, vietnamese_day(forwarded_at))
-    code = receipt.resolving_unit or receipt.receiving_unit
-    return code, catalogue.unit(code, vietnamese_day(received_at))
+        to_unit = life.forwarded.data.to_unit
+        return to_unit, catalogue.unit(to_unit, vietnamese_day(life.forwarded.at))
+    code = received.data.resolving_unit or received.data.receiving_unit
+    return code, catalogue.unit(code, vietnamese_day(received.at))
 
 
-def _clock_start(life: _Life, received: tuple[datetime, Received]) -> datetime:
-    """Return when the clock starts: at the receipt, or when another unit than the receiving one got the dossier."""
-    received_at, receipt = received
-    if life.forwarded and life.forwarded[1].to_unit != receipt.receiving_unit:
-        return max(received_at, life.forwarded[0])
-    return received_at
+def _due(life: _Life, received: Happened[Received], resolver: Unit | None, catalogue: Catalogue) -> deadline.Due:
+    """Return when the dossier is due; only pauses before the end of processing count."""
+    receipt, forwarded = received.data, life.forwarded
+    elsewhere = forwarded is not None and forwarded.data.to_unit != receipt.receiving_unit
+    return deadline.due(
+        deadline.Case(
+            received_at=received.at,
+            receipt=receipt,
+            forwarded_at=max(received.at, forwarded.at) if forwarded is not None and elsewhere else None,
+            procedure=catalogue.procedure(receipt.procedure, vietnamese_day(received.at)),
+            in_mountains=resolver is not None and resolver.class_ == "mountain",
+            pauses=_pauses(life),
+            extensions=[extension.data for extension in life.extensions],
+        ),
+        catalogue,
+    )
 
 
-def _limit(received: tuple[datetime, Received], catalogue: Catalogue) -> tuple[Procedure | None, Limit | None]:
-    """Return the procedure in force at the receipt and the limit it sets for the receipt's channel."""
-    received_at, receipt = received
-    procedure = catalogue.procedure(receipt.procedure, vietnamese_day(received_at))
-    if procedure is None:
-        return None, None
-    return procedure, procedure.limits_by_channel.get(receipt.channel, procedure.limit)
+def _pauses(life: _Life) -> list[Pause]:
+    """Return the pauses in order, none of them going past the end of processing."""
+    if not life.pauses and life.still_since is None:
+        return []
+    ended_at = _end(life)[1]
+    pauses = list(life.pauses)
+    if life.still_since is not None:
+        pauses.append(Pause(life.standstills[0], life.still_since))
+    if ended_at is None:
+        return pauses
+    return [_until(ended_at, pause) for pause in pauses if pause.began_at <= ended_at]
 
 
-def _counted_due_at(life: _Life, received: tuple[datetime, Received], catalogue: Catalogue) -> datetime | None:
-    """Return when the procedure's limit runs out, or None where it sets none."""
-    procedure, limit = _limit(received, catalogue)
-    if procedure is None or limit is None:
-        return None
-    _, resolver = _resolver(life, received, catalogue)
-    extra = procedure.mountain_extra_days if resolver is not None and resolver.class_ == "mountain" else 0
-    return calendar.due_at(_clock_start(life, received), limit, extra, catalogue.days)
+def _until(ended_at: datetime, pause: Pause) -> Pause:
+    """Cut a pause off at the end of processing; what ended it later brought no appointment in time."""
+    if pause.ended_at is not None and pause.ended_at <= ended_at:
+        return pause
+    return Pause(pause.reason, pause.began_at, ended_at)
+
+
+def _payments(life: _Life) -> list[Paid]:
+    """Return the payments that were not refunded in whole.
+
+    A refund is set against the latest payment of just its amount, else against payments from the latest back.
+    """
+    if not life.refunded:
+        return life.paid
+    paid = life.paid
+    left = [payment.amount for payment in paid]
+    for amount in life.refunded:
+        same = next((i for i in reversed(range(len(paid))) if paid[i].amount == amount == left[i]), None)
+        if same is not None:
+            left[same] = 0
+            continue
+        refund = amount
+        for i in reversed(range(len(paid))):
+            taken = min(left[i], refund)
+            left[i], refund = left[i] - taken, refund - taken
+        if refund:
+            life.flags.add("refund_beyond_payment")
+    return [payment for payment, rest in zip(paid, left, strict=True) if rest]
 
 
 def _standing(code: str, life: _Life, catalogue: Catalogue, latest: Occurrence) -> Standing:
     """Put the standing together; before its receipt a dossier belongs to no unit, procedure or channel."""
-    status, ended_at = _end(life)
-    online = [payment for payment in life.payments if payment.method == "online"]
-    resolved = life.resolved[1] if life.resolved else None
-    if life.received is None:
+    status, ended_at, end_recorded_at = _end(life)
+    payments = _payments(life)
+    online = [payment for payment in payments if payment.method == "online"]
+    resolved = life.resolved.data if life.resolved else None
+    if life.still_since is not None and ended_at is not None and life.still_since <= ended_at:
+        life.flags.add("ended_while_paused")
+    known: dict[str, Any] = {}
+    if life.received is not None:
+        known = _known_from_receipt(life, life.received, ended_at, payments, catalogue)
+    elif life.declined is None:
+        # What was declined at once has no receipt.
         status = "unreceived"
-        life.flags.add("missing_receipt")
-        known: dict[str, Any] = {}
-    else:
-        known = _known_from_receipt(life, life.received, ended_at, catalogue)
+        if not life.voided:
+            life.flags.add("missing_receipt")
+    paused = life.still_since is not None and ended_at is None
     return Standing(
         code=code,
-        status=status,
+        status="voided" if life.voided else status,
+        paused_at=life.still_since if paused else None,
+        pause_reason=life.standstills[0] if paused else None,
+        pauses=life.pauses_begun,
+        supplements=life.supplements,
         ended_at=ended_at,
         ended_on=ended_at and vietnamese_day(ended_at),
+        end_recorded_at=end_recorded_at,
         outcome=resolved.outcome if resolved else None,
         result=resolved.result if resolved else None,
         in_person=bool(resolved and resolved.in_person),
-        returned_channel=life.returned[1].channel if life.returned else None,
-        payments=len(life.payments),
+        reused_data=bool(resolved and resolved.reused_data),
+        digitised=bool(resolved and resolved.digitised),
+        returned_channel=life.returned.data.channel if life.returned else None,
+        payments=len(payments),
         payments_online=len(online),
         paid_on_platform=any(payment.platform in {None, "national"} for payment in online),
+        score=life.rated.data.score if life.rated else None,
+        rated_on=vietnamese_day(life.rated.at) if life.rated else None,
         flags=tuple(sorted(life.flags)),
         position=latest.position,
         recorded_at=latest.recorded_at,
@@ -283,24 +389,31 @@ def _standing(code: str, life: _Life, catalogue: Catalogue, latest: Occurrence) 
 
 
 def _known_from_receipt(
-    life: _Life, received: tuple[datetime, Received], ended_at: datetime | None, catalogue: Catalogue
+    life: _Life, received: Happened[Received], ended_at: datetime | None, payments: Sequence[Paid], catalogue: Catalogue
 ) -> dict[str, Any]:
     """Return the fields of the standing that only a receipt can tell, and flag what is odd about them."""
-    received_at, receipt = received
-    received_on = vietnamese_day(received_at)
+    receipt, received_on = received.data, vietnamese_day(received.at)
     receiver = catalogue.unit(receipt.receiving_unit, received_on)
     resolving_unit, resolver = _resolver(life, received, catalogue)
-    procedure, _ = _limit(received, catalogue)
-    counted = _counted_due_at(life, received, catalogue)
-    due_at = receipt.due_at or counted
+    procedure = catalogue.procedure(receipt.procedure, received_on)
+    due = _due(life, received, resolver, catalogue)
+    due_on = due.at and vietnamese_day(due.at)
+    flags = life.flags
     if procedure is None:
-        life.flags.add("unknown_procedure")
-    if due_at is not None and counted is not None and vietnamese_day(counted) < vietnamese_day(due_at):
-        life.flags.add("due_beyond_limit")
-    if due_at is not None and due_at < received_at:
-        life.flags.add("due_before_received")
-    if ended_at is not None and ended_at < received_at:
-        life.flags.add("resolved_before_received")
+        flags.add("unknown_procedure")
+    if receiver is None or resolver is None:
+        flags.add("unknown_unit")
+    # Until a named resolving unit has got the dossier, nobody knows from when its limit counts.
+    on_its_way = life.forwarded is None and receipt.resolving_unit not in {None, receipt.receiving_unit}
+    if due.beyond_limit and not on_its_way:
+        flags.add("due_beyond_limit")
+    if due.at is not None and due.at < received.at:
+        flags.add("due_before_received")
+    if ended_at is not None and ended_at < received.at:
+        flags.add("resolved_before_received")
+    # An apology is due at the latest on the day before the due day.
+    if due_on is not None and any(vietnamese_day(extension.at) >= due_on for extension in life.extensions):
+        flags.add("late_extension")
     fee_told = receipt.fee_required if receipt.fee_required is not None else bool(procedure and procedure.fee_required)
     return {
         "procedure": receipt.procedure,
@@ -310,9 +423,12 @@ def _known_from_receipt(
         "resolving_unit": resolving_unit,
         "resolving_unit_since": resolver.valid_from if resolver else None,
         "channel": receipt.channel,
-        "received_at": received_at,
+        "received_at": received.at,
         "received_on": received_on,
-        "due_at": due_at,
-        "due_on": due_at and vietnamese_day(due_at),
-        "fee_due": fee_told or bool(life.payments),
+        "due_at": due.at,
+        "due_on": due_on,
+        "extended_due_at": due.extended_at,
+        "extended_due_on": due.extended_at and vietnamese_day(due.extended_at),
+        "online_level": receipt.online_level or (procedure.online_level if procedure else None),
+        "fee_due": fee_told or bool(payments),
     }

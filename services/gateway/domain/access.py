@@ -31,6 +31,11 @@ class Route:
 ROUTES = (
     Route("POST", "/v1/events", "dossier", "events:write"),
     Route("GET", "/v1/events", "dossier", "events:read"),
+    Route("POST", "/v1/national-portal/DongBoHoSoMC", "dossier", "events:write"),
+    Route("POST", "/v1/national-portal/CapNhatTienDoHoSoMC", "dossier", "events:write"),
+    Route("GET", "/v1/checkpoint", "dossier", "events:read"),
+    Route("GET", "/v1/dossiers", "dossier", "dossiers:read"),
+    Route("GET", "/v1/backlog", "dossier", "dossiers:read"),
     Route("GET", "/v1/dossiers/{code}", "dossier", "dossiers:read"),
     Route("GET", "/v1/feed", "dossier", "feed:read"),
     Route("GET", "/v1/units", "dossier", "reference:read"),
@@ -39,5 +44,6 @@ ROUTES = (
     Route("PUT", "/v1/procedures", "dossier", "reference:write"),
     Route("GET", "/v1/calendar", "dossier", "reference:read"),
     Route("PUT", "/v1/calendar", "dossier", "reference:write"),
+    Route("GET", "/v1/reference/changes", "dossier", "reference:read"),
     Route("GET", "/v1/rates", "metrics", "rates:read"),
 )

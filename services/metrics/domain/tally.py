@@ -41,7 +41,9 @@ class Measures:
     resolved_late: int = 0
     resolved_without_due: int = 0
     full_online: int = 0
+    declined: int = 0
     withdrawn: int = 0
+    stopped: int = 0
 
 
 MEASURES: tuple[str, ...] = tuple(field.name for field in fields(Measures))
@@ -53,9 +55,14 @@ _NOTHING = (0,) * len(MEASURES)
 
 
 def contribution(standing: Standing | None) -> dict[Cell, tuple[int, ...]]:
-    """Return what a dossier counts for as it stands; nothing before its receipt or where it belongs to no unit."""
+    """Return what a dossier counts for as it stands; nothing before its receipt or where it belongs to no unit.
+
+    A voided dossier counts for nothing, nor does one that was declined before it was received.
+    """
     tally: dict[Cell, tuple[int, ...]] = {}
-    if standing is None or standing.received_on is None or standing.channel is None:
+    if standing is None or standing.received_on is None or standing.channel is None or standing.status == "voided":
+        return tally
+    if standing.status == "declined" and standing.ended_on is not None and standing.ended_on < standing.received_on:
         return tally
     for role, unit, since in _units(standing):
         received = Cell(standing.received_on, role, unit, since, standing.channel)
@@ -107,15 +114,17 @@ def _at_receipt(standing: Standing) -> tuple[int, ...]:
 
 
 def _at_end(standing: Standing) -> tuple[int, ...]:
-    if standing.status != "resolved" or standing.ended_on is None:
-        return _counts(Measures(withdrawn=int(standing.status == "withdrawn")))
-    due_on, ended_on = standing.due_on, standing.ended_on
+    match standing.status:
+        case "declined" | "withdrawn" | "stopped":
+            return _counts(Measures(**{standing.status: 1}))
+        case _:
+            due_on, ended_on = standing.due_on, standing.ended_on
     return _counts(
         Measures(
             resolved=1,
-            resolved_early=int(due_on is not None and ended_on < due_on),
-            resolved_on_time=int(ended_on == due_on),
-            resolved_late=int(due_on is not None and ended_on > due_on),
+            resolved_early=int(due_on is not None and ended_on is not None and ended_on < due_on),
+            resolved_on_time=int(due_on is not None and ended_on == due_on),
+            resolved_late=int(due_on is not None and ended_on is not None and ended_on > due_on),
             resolved_without_due=int(due_on is None),
             full_online=int(is_full_online(standing)),
         )
