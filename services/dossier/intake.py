@@ -215,67 +215,73 @@ class _Known:
     touched: set[str]
     position: int
     hash: bytes
+    sender_units: Sequence[str] | None = None
+    """Those of the request that is being judged."""
 
 
 def _judge(grant: Grant, candidates: Sequence[Candidate], known: _Known, now: datetime) -> Answer:
     """Decide on every item of a request and add what is accepted to `known`."""
-    results = [
-        replace(_judge_one(grant, candidate, known, now), index=index) for index, candidate in enumerate(candidates)
-    ]
+    known.sender_units = None if grant.units is None else sorted(grant.units)
+    results = [_judge_one(grant, index, candidate, known, now) for index, candidate in enumerate(candidates)]
     reached = [result.position for result in results if result.position is not None]
     return Answer(max(reached, default=known.position), results)
 
 
-def _judge_one(grant: Grant, candidate: Candidate, known: _Known, now: datetime) -> Result:
+def _judge_one(grant: Grant, index: int, candidate: Candidate, known: _Known, now: datetime) -> Result:
     event = candidate.event
     if event is None:
-        return Result(0, candidate.id, "rejected", errors=candidate.errors)
+        return Result(index, candidate.id, "rejected", errors=candidate.errors)
     history = known.histories.get(event.subject, [])
     forbidden = _forbidden(grant, event, history)
     if forbidden is not None:
-        return Result(0, event.id, "rejected", errors=(forbidden,))
+        return Result(index, event.id, "rejected", errors=(forbidden,))
     before = known.recorded.get((event.source, event.id))
     if before is not None:
-        return _repeated(grant, event, candidate.fingerprint, before)
+        return _repeated(grant, index, event, candidate.fingerprint, before)
     errors = _unknown_units(event, history, known.catalogue)
     if len(history) >= EVENTS_PER_DOSSIER:
         detail = f"a dossier holds at most {EVENTS_PER_DOSSIER} events"
         errors = (item_error("too_many_events_of_dossier", "/subject", detail),)
     if errors:
-        return Result(0, event.id, "rejected", errors=errors)
+        return Result(index, event.id, "rejected", errors=errors)
     known.position += 1
     occurrence = Occurrence(known.position, now, event.source, event.id, event.time, event.data, grant.units)
     known.hash = record.chained(known.hash, occurrence, candidate.fingerprint, grant.client)
     known.fresh.append(
         log.Recorded(
             grant.province,
-            occurrence,
+            known.position,
+            event.source,
+            event.id,
             event.type,
             event.subject,
-            candidate.data,
+            event.time,
+            candidate.data.decode(),
             candidate.fingerprint,
             grant.client,
+            known.sender_units,
+            now,
             known.hash,
         )
     )
     known.recorded[event.source, event.id] = log.Before(known.position, candidate.fingerprint, grant.client)
     known.histories.setdefault(event.subject, []).append(occurrence)
     known.touched.add(event.subject)
-    return Result(0, event.id, "accepted", known.position)
+    return Result(index, event.id, "accepted", known.position)
 
 
-def _repeated(grant: Grant, event: AnyEvent, fingerprint: bytes, before: log.Before) -> Result:
+def _repeated(grant: Grant, index: int, event: AnyEvent, fingerprint: bytes, before: log.Before) -> Result:
     """Return what an event answers whose source and id are in the log: a duplicate, or a conflict of contents."""
     if fingerprint == before.fingerprint:
-        return Result(0, event.id, "duplicate", before.position)
+        return Result(index, event.id, "duplicate", before.position)
     if grant.units is not None and before.client != grant.client:
         # Another client's event may be about a dossier that this one may not know of, not even by its hash.
         errors = (item_error("conflict", "/id", "another client recorded other content under this source and id"),)
-        return Result(0, event.id, "conflict", errors=errors)
+        return Result(index, event.id, "conflict", errors=errors)
     detail = f"recorded with fingerprint {before.fingerprint.hex()}, now {fingerprint.hex()}"
     errors = (item_error("conflict", "/id", detail),)
     fingerprints = before.fingerprint.hex(), fingerprint.hex()
-    return Result(0, event.id, "conflict", errors=errors, fingerprints=fingerprints)
+    return Result(index, event.id, "conflict", errors=errors, fingerprints=fingerprints)
 
 
 def _forbidden(grant: Grant, event: AnyEvent, history: Sequence[Occurrence]) -> ItemError | None:
@@ -298,22 +304,22 @@ def _forbidden(grant: Grant, event: AnyEvent, history: Sequence[Occurrence]) -> 
 
 def _unknown_units(event: AnyEvent, history: Sequence[Occurrence], catalogue: Catalogue) -> tuple[ItemError, ...]:
     """Return an error for each code that names no unit on the day the event happened."""
-    on_day = vietnamese_day(event.time)
-    match event.data:
+    data, happened_at = event.data, event.time
+    match data:
         case Received():
-            names = ["receiving_unit", "resolving_unit"]
+            codes = {"receiving_unit": data.receiving_unit, "resolving_unit": data.resolving_unit}
         case Forwarded():
-            names = ["to_unit"]
+            codes = {"to_unit": data.to_unit}
         case Corrected():
-            names = ["receiving_unit", "resolving_unit", "to_unit"]
-            about = next((o for o in history if o.key == (event.source, event.data.event_id)), None)
+            codes = {name: getattr(data, name) for name in ("receiving_unit", "resolving_unit", "to_unit")}
+            about = next((o for o in history if o.key == (event.source, data.event_id)), None)
             if about is None:
                 # When the corrected event happened is not known yet; the fold flags what then proves unknown.
                 return ()
-            on_day = vietnamese_day(event.data.time or about.occurred_at)
+            happened_at = data.time or about.occurred_at
         case _:
             return ()
-    codes = {name: getattr(event.data, name) for name in names}
+    on_day = vietnamese_day(happened_at)
     return tuple(
         item_error("unknown_unit", f"/data/{name}", f"{code} is no unit of the province on {on_day}")
         for name, code in codes.items()

@@ -508,6 +508,10 @@ def test_the_fold_is_total_and_its_explanation_ends_at_its_due_date(events: list
         assert standing.due_at == (named[-1] if named else None)
 
 
+def test_every_kind_of_event_has_its_step() -> None:
+    assert set(lifecycle.STEPS) == set(get_args(Data)) - {Corrected, Retracted}
+
+
 def test_every_kind_of_event_is_drawn_in_the_tests_of_the_fold() -> None:
     drawn: set[type] = set()
 

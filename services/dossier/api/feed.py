@@ -133,16 +133,15 @@ def router(state: State) -> APIRouter:
 
 def event_json(event: Recorded) -> dict[str, object]:
     """Return an event as the log shows it: as it was sent, with its place and the instant of its recording."""
-    occurrence = event.occurrence
     return {
-        "position": str(occurrence.position),
-        "recorded_at": occurrence.recorded_at.astimezone(VIETNAM),
+        "position": str(event.position),
+        "recorded_at": event.recorded_at.astimezone(VIETNAM),
         "specversion": "1.0",
-        "id": occurrence.id,
-        "source": occurrence.source,
+        "id": event.id,
+        "source": event.source,
         "type": event.type,
         "subject": event.subject,
-        "time": occurrence.occurred_at.astimezone(VIETNAM),
+        "time": event.occurred_at.astimezone(VIETNAM),
         "data": orjson.Fragment(event.data),
     }
 

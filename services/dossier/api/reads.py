@@ -28,7 +28,7 @@ from services.contract import (
 from services.dossier.api import documents, edge, feed
 from services.dossier.domain import history, lifecycle
 from services.dossier.domain.catalogue import Catalogue
-from services.dossier.domain.history import Effect, Occurrence
+from services.dossier.domain.history import Effect
 from services.dossier.state import State
 from services.dossier.store import log, reads
 from services.dossier.store.reads import BACKLOG_COUNTS, Awaiting, Place, Role, Sort, Wanted
@@ -105,12 +105,12 @@ def router(state: State) -> APIRouter:
             events = await reads.events_of(transaction, grant, code)
             head = await log.head(transaction, grant.province)
             catalogue = await state.catalogues.of(transaction, grant.province, head.reference_version)
-        recorded = [event.occurrence for event in events]
+        recorded = [log.occurrence(event) for event in events]
         due, effect = lifecycle.explain_due(recorded, catalogue), history.effect(recorded)
         return edge.json(
             {
                 "dossier": STANDING.dump_python(standing, mode="json"),
-                "events": [feed.event_json(event) | _undone(event.occurrence, effect) for event in events],
+                "events": [feed.event_json(event) | _undone(event, effect) for event in events],
                 "due": [{**asdict(step), "due_at": step.due_at and step.due_at.astimezone(VIETNAM)} for step in due],
             }
         )
@@ -252,11 +252,12 @@ def _place(text: str, of: str, sort: Sort) -> tuple[date, Place]:
     return cursor.on, Place(key, cursor.code)
 
 
-def _undone(occurrence: Occurrence, effect: Effect) -> dict[str, object]:
+def _undone(event: log.Recorded, effect: Effect) -> dict[str, object]:
     """Return by which events, named by their ids, an event was corrected and retracted."""
+    key = event.source, event.id
     return {
-        "corrected_by": list(effect.corrected_by.get(occurrence.key, ())),
-        "retracted_by": effect.retracted_by.get(occurrence.key),
+        "corrected_by": list(effect.corrected_by.get(key, ())),
+        "retracted_by": effect.retracted_by.get(key),
     }
 
 

@@ -7,7 +7,7 @@ An extension with apology names another day beside it.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from services.contract import VIETNAM, Extended, Limit, PauseReason, Procedure, Received
 from services.dossier.domain import calendar
@@ -32,8 +32,7 @@ class Pause:
     """Whether it ended because the citizen completed the dossier."""
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(NamedTuple):
     """All that a due date depends on beside the calendar."""
 
     received_at: datetime
@@ -62,8 +61,7 @@ StepCode = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """One step of how a due date came about; `due_at` is the due date after it."""
 
     code: StepCode
@@ -77,8 +75,7 @@ class Step:
     """The working time of a pause."""
 
 
-@dataclass(frozen=True, slots=True)
-class Due:
+class Due(NamedTuple):
     """When a dossier is due (None where nothing says so), and the steps that led there."""
 
     at: datetime | None

@@ -53,6 +53,7 @@ _USUAL_LIFE: tuple[type[Data], ...] = (
     Retracted,
     Voided,
 )
+_UNDOING = {Corrected, Retracted}
 _USUAL_ORDER: Mapping[type, int] = {kind: rank for rank, kind in enumerate(_USUAL_LIFE)}
 
 Key = tuple[str, str]
@@ -93,7 +94,7 @@ class Effect:
 def effect(history: Iterable[Occurrence]) -> Effect:
     """Return what `history`, in any order but naming each event once, amounts to."""
     ordered = sorted(history, key=_order)
-    if not any(isinstance(occurrence.data, Corrected | Retracted) for occurrence in ordered):
+    if _UNDOING.isdisjoint([type(occurrence.data) for occurrence in ordered]):
         return Effect(ordered, {}, {}, frozenset())
     flags: set[Flag] = set()
     by_key = {occurrence.key: occurrence for occurrence in ordered}

@@ -4,10 +4,10 @@ The fold is total: whatever arrives finds a place, and what should not have happ
 repetition and batching never change the outcome, because the events are put in order first.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Generic, TypeVar, assert_never
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from services.contract import (
     Corrected,
@@ -23,7 +23,6 @@ from services.contract import (
     Refunded,
     Resolved,
     Resumed,
-    Retracted,
     Returned,
     Standing,
     Status,
@@ -50,8 +49,7 @@ _NO_DAYS_OFF_LAST_AS_LONG = timedelta(days=31)
 D = TypeVar("D", bound=Data)
 
 
-@dataclass(frozen=True, slots=True)
-class Happened(Generic[D]):
+class Happened(NamedTuple, Generic[D]):
     """What happened, when, and when it was recorded."""
 
     at: datetime
@@ -102,18 +100,15 @@ def explain_due(recorded: Iterable[Occurrence], catalogue: Catalogue) -> Sequenc
 
 def units_named(events: Iterable[Data]) -> set[str]:
     """Return every unit that the events of one dossier name: those that a client of it may belong to."""
-    named: set[str | None] = set()
-    for data in events:
-        match data:
-            case Received() | Corrected():
-                named |= {data.receiving_unit, data.resolving_unit}
-            case Forwarded():
-                named.add(data.to_unit)
-            case _:
-                pass
-        if isinstance(data, Corrected):
-            named.add(data.to_unit)
+    named = {getattr(data, name) for data in events for name in _NAMING.get(type(data), ())}
     return {unit for unit in named if unit is not None}
+
+
+_NAMING: Mapping[type[Data], Sequence[str]] = {
+    Received: ("receiving_unit", "resolving_unit"),
+    Forwarded: ("to_unit",),
+    Corrected: ("receiving_unit", "resolving_unit", "to_unit"),
+}
 
 
 def _lived(effect: Effect, catalogue: Catalogue) -> _Life:
@@ -121,14 +116,15 @@ def _lived(effect: Effect, catalogue: Catalogue) -> _Life:
 
     Only the receipt says whose a dossier is, and it may arrive last, so this cannot be judged when an event arrives.
     """
-    receipt = next((o.data for o in effect.events if isinstance(o.data, Received)), None)
+    receipt = next((o.data for o in effect.events if type(o.data) is Received), None)
     life = _Life(flags=set(effect.flags))
     for occurrence in effect.events:
         if receipt is not None and occurrence.sender_units is not None and _is_foreign(occurrence, life, receipt):
             life.flags.add("foreign_event")
         else:
             _note_clocks(life, occurrence, catalogue)
-            _step(life, occurrence)
+            step = STEPS[type(occurrence.data)]
+            step(life, Happened(occurrence.occurred_at, occurrence.data, occurrence.recorded_at))
     return life
 
 
@@ -150,69 +146,115 @@ def _note_clocks(life: _Life, occurrence: Occurrence, catalogue: Catalogue) -> N
         life.flags.add("late_recording")
 
 
-def _step(life: _Life, occurrence: Occurrence) -> None:  # noqa: C901, PLR0912, PLR0915 - one branch for each kind of event
-    """Take one more event into `life`; the earliest receipt and the earliest end of each kind stand."""
-    when, data, recorded_at = occurrence.occurred_at, occurrence.data, occurrence.recorded_at
-    match data:
-        case Received():
-            if life.received is None:
-                life.received = Happened(when, data, recorded_at)
-            else:
-                life.flags.add("repeated_receipt")
-        case Forwarded():
-            _flag_if(life, closed=_closed(life))
-            life.forwarded = Happened(when, data, recorded_at)
-        case SupplementRequested():
-            _flag_if(life, closed=_closed(life))
-            life.supplements += 1
-            if life.supplements > 1:
-                life.flags.add("repeated_supplement")
-            _stand_still(life, when, "supplement")
-        case Paused():
-            _flag_if(life, closed=_closed(life))
-            _stand_still(life, when, data.reason)
-        case Supplemented():
-            _go_on(life, when, {"supplement"}, data.due_at)
-        case Resumed():
-            _go_on(life, when, set(life.standstills) - {"supplement"}, data.due_at)
-        case Paid():
-            # A fee may be collected with the result, so a payment after the end is nothing odd.
-            if data.amount:
-                life.paid.append(data)
-        case Refunded():
-            life.refunded.append(data.amount)
-        case Extended():
-            _flag_if(life, closed=_closed(life))
-            if life.extensions:
-                life.flags.add("repeated_extension")
-            life.extensions.append(Happened(when, data, recorded_at))
-        case Resolved():
-            _flag_if(life, closed=bool(life.returned or _ended_otherwise(life)))
-            if life.resolved is None:
-                life.resolved = Happened(when, data, recorded_at)
-            else:
-                life.flags.add("repeated_resolution")
-        case Returned():
-            _flag_if(life, closed=_ended_otherwise(life))
-            life.returned = life.returned or Happened(when, data, recorded_at)
-        case Declined():
-            _flag_if(life, closed=_closed(life))
-            life.declined = life.declined or Happened(when, data, recorded_at)
-        case Withdrawn():
-            _flag_if(life, closed=_closed(life))
-            life.withdrawn = life.withdrawn or Happened(when, data, recorded_at)
-        case Stopped():
-            _flag_if(life, closed=_closed(life))
-            life.stopped = life.stopped or Happened(when, data, recorded_at)
-        case Rated():
-            life.rated = Happened(when, data, recorded_at)
-        case Voided():
-            life.voided = True
-        case Corrected() | Retracted():
-            # They have had their effect on the events that they name.
-            pass
-        case _:
-            assert_never(data)
+def _received(life: _Life, receipt: Happened[Received]) -> None:
+    if life.received is None:
+        life.received = receipt
+    else:
+        life.flags.add("repeated_receipt")
+
+
+def _forwarded(life: _Life, forwarding: Happened[Forwarded]) -> None:
+    _flag_if(life, closed=_closed(life))
+    life.forwarded = forwarding
+
+
+def _supplement_requested(life: _Life, request: Happened[SupplementRequested]) -> None:
+    _flag_if(life, closed=_closed(life))
+    life.supplements += 1
+    if life.supplements > 1:
+        life.flags.add("repeated_supplement")
+    _stand_still(life, request.at, "supplement")
+
+
+def _supplemented(life: _Life, completion: Happened[Supplemented]) -> None:
+    _go_on(life, completion.at, {"supplement"}, completion.data.due_at)
+
+
+def _paused(life: _Life, pause: Happened[Paused]) -> None:
+    _flag_if(life, closed=_closed(life))
+    _stand_still(life, pause.at, pause.data.reason)
+
+
+def _resumed(life: _Life, resumption: Happened[Resumed]) -> None:
+    _go_on(life, resumption.at, set(life.standstills) - {"supplement"}, resumption.data.due_at)
+
+
+def _paid(life: _Life, payment: Happened[Paid]) -> None:
+    # A fee may be collected with the result, so a payment after the end is nothing odd.
+    if payment.data.amount:
+        life.paid.append(payment.data)
+
+
+def _refunded(life: _Life, refund: Happened[Refunded]) -> None:
+    life.refunded.append(refund.data.amount)
+
+
+def _extended(life: _Life, extension: Happened[Extended]) -> None:
+    _flag_if(life, closed=_closed(life))
+    if life.extensions:
+        life.flags.add("repeated_extension")
+    life.extensions.append(extension)
+
+
+def _resolved(life: _Life, resolution: Happened[Resolved]) -> None:
+    _flag_if(life, closed=bool(life.returned or _ended_otherwise(life)))
+    if life.resolved is None:
+        life.resolved = resolution
+    else:
+        life.flags.add("repeated_resolution")
+
+
+def _returned(life: _Life, handing_over: Happened[Returned]) -> None:
+    _flag_if(life, closed=_ended_otherwise(life))
+    life.returned = life.returned or handing_over
+
+
+def _declined(life: _Life, refusal: Happened[Declined]) -> None:
+    _flag_if(life, closed=_closed(life))
+    life.declined = life.declined or refusal
+
+
+def _withdrawn(life: _Life, withdrawal: Happened[Withdrawn]) -> None:
+    _flag_if(life, closed=_closed(life))
+    life.withdrawn = life.withdrawn or withdrawal
+
+
+def _stopped(life: _Life, stop: Happened[Stopped]) -> None:
+    _flag_if(life, closed=_closed(life))
+    life.stopped = life.stopped or stop
+
+
+def _rated(life: _Life, rating: Happened[Rated]) -> None:
+    life.rated = rating
+
+
+def _voided(life: _Life, _voiding: Happened[Voided]) -> None:
+    life.voided = True
+
+
+# By type, since asking a pydantic model whether it is an instance of another takes longer than the step itself.
+STEPS: Mapping[type[Data], Callable[[_Life, Happened[Any]], None]] = {
+    Received: _received,
+    Forwarded: _forwarded,
+    SupplementRequested: _supplement_requested,
+    Supplemented: _supplemented,
+    Paused: _paused,
+    Resumed: _resumed,
+    Paid: _paid,
+    Refunded: _refunded,
+    Extended: _extended,
+    Resolved: _resolved,
+    Returned: _returned,
+    Declined: _declined,
+    Withdrawn: _withdrawn,
+    Stopped: _stopped,
+    Rated: _rated,
+    Voided: _voided,
+}
+"""What each kind of event makes of a life; the earliest receipt and the earliest end of each kind stand.
+
+Corrections and retractions have had their effect on the events that they name.
+"""
 
 
 def _flag_if(life: _Life, *, closed: bool) -> None:

@@ -5,10 +5,11 @@ A function takes the transaction first and never commits.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
+from datetime import datetime
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Row, Text, bindparam, delete, func, select
+from sqlalchemy import Row, Text, bindparam, cast, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.contract import Received, Standing
@@ -22,27 +23,25 @@ from services.kit import db
 STANDING_FIELDS = [field.name for field in fields(Standing)]
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """An event as it stands in the log of its province."""
+class Recorded(NamedTuple):
+    """An event as it stands in the log: what its columns hold, in their order, `data` as JSON."""
 
     province: str
-    occurrence: Occurrence
+    position: int
+    source: str
+    id: str
     type: str
     subject: str
-    data: bytes
+    occurred_at: datetime
+    data: str
     fingerprint: bytes
     client: str
+    sender_units: Sequence[str] | None
+    recorded_at: datetime
     hash: bytes
 
-    @property
-    def position(self) -> int:
-        """The event's place in the order of recording."""
-        return self.occurrence.position
 
-
-@dataclass(frozen=True, slots=True)
-class Before:
+class Before(NamedTuple):
     """What the log holds under a source and id already."""
 
     position: int
@@ -107,7 +106,7 @@ _HISTORIES = (
         _event.id,
         _event.occurred_at,
         _event.type,
-        _event.data,
+        cast(_event.data, Text).label("data"),
         _event.sender_units,
     )
     .join(_subjects, _event.subject == _subjects.c.subject)
@@ -135,9 +134,9 @@ async def histories(
     return by_subject
 
 
-def occurrence(row: Row[*tuple[Any, ...]]) -> Occurrence:
-    """Return the event that a row of the log holds."""
-    data = DATA_OF_TYPE[row.type].model_validate(row.data)
+def occurrence(row: Recorded | Row[*tuple[Any, ...]]) -> Occurrence:
+    """Return the event that a row of the log tells of."""
+    data = DATA_OF_TYPE[row.type].model_validate_json(row.data)
     units = None if row.sender_units is None else frozenset(row.sender_units)
     return Occurrence(row.position, row.recorded_at, row.source, row.id, row.occurred_at, data, units)
 
@@ -164,25 +163,7 @@ async def append(transaction: AsyncConnection, events: Sequence[Recorded], dossi
     """Add `events` to the log and put each dossier where it stands after them."""
     if not events:
         return
-    rows = [
-        (
-            event.province,
-            event.occurrence.position,
-            event.occurrence.source,
-            event.occurrence.id,
-            event.type,
-            event.subject,
-            event.occurrence.occurred_at,
-            event.data.decode(),
-            event.fingerprint,
-            event.client,
-            None if event.occurrence.sender_units is None else sorted(event.occurrence.sender_units),
-            event.occurrence.recorded_at,
-            event.hash,
-        )
-        for event in events
-    ]
-    await db.copy(transaction, tables.event, rows)
+    await db.copy(transaction, tables.event, events)
     await keep(transaction, events[0].province, dossiers)
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Literal
 
-import orjson
 from sqlalchemy import (
     ColumnElement,
     Date,
@@ -30,7 +29,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.contract import VIETNAM, Channel, Flag, Grant, PauseReason, Standing, Status
 from services.dossier import tables
-from services.dossier.store.log import STANDING_FIELDS, Recorded, occurrence
+from services.dossier.store.log import STANDING_FIELDS, Recorded
 
 Role = Literal["resolving", "receiving"]
 Sort = Literal["code", "due", "received"]
@@ -281,7 +280,8 @@ async def _events(
     transaction: AsyncConnection, grant: Grant, condition: ColumnElement[bool], limit: int | None
 ) -> Sequence[Recorded]:
     event = tables.event
-    query = select(event).where(event.c.province == grant.province, condition)
+    columns = [cast(event.c.data, Text) if name == "data" else event.c[name] for name in Recorded._fields]
+    query = select(*columns).where(event.c.province == grant.province, condition)
     within = _within(grant)
     if within is not None:
         dossier = tables.dossier
@@ -289,16 +289,4 @@ async def _events(
             dossier, (dossier.c.province == event.c.province) & (dossier.c.code == event.c.subject)
         ).where(within)
     rows = await transaction.execute(query.order_by(event.c.position).limit(limit))
-    return [
-        Recorded(
-            row.province,
-            occurrence(row),
-            row.type,
-            row.subject,
-            orjson.dumps(row.data),
-            row.fingerprint,
-            row.client,
-            row.hash,
-        )
-        for row in rows
-    ]
+    return [Recorded(*row) for row in rows]
