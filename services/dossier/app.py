@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from services.dossier import api, refold
-from services.dossier.api import documents, reference
+from services.dossier.api import documents, events, reference
 from services.dossier.catalogues import Catalogues
 from services.dossier.intake import Intake
 from services.dossier.settings import DossierSettings
@@ -49,7 +49,15 @@ def application(configuration: DossierSettings) -> FastAPI:
         await writing.dispose()
         await database.dispose()
 
-    app = FastAPI(title="motcua dossier", version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="motcua dossier",
+        version="1",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        telemetry=observe.NO_TELEMETRY,
+    )
+    app.router.routes.append(events.shortcut(state))
     app.include_router(api.router(state))
     problems.install(app, api.PROBLEMS)
     app.add_exception_handler(InvalidReference, reference.invalid_reference)

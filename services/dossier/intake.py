@@ -107,7 +107,7 @@ class Intake:
         self._hold(len(candidates))
         try:
             async with self._trying, self._database.connect() as transaction:
-                known = await self._known(transaction, grant.province, [candidates])
+                known = await self._known(transaction, grant.province, [candidates], anywhere=True)
                 newest = known.position
                 answer = _judge(grant, candidates, known, clock.now())
         finally:
@@ -180,9 +180,23 @@ class Intake:
                     submission.answer.set_result(answer)
 
     async def _record(self, province: str, submissions: Sequence[_Submission]) -> Sequence[Answer]:
+        try:
+            return await self._record_once(province, submissions, anywhere=False)
+        except db.AlreadyThere:
+            # An id was recorded before, and of another dossier than this time.
+            return await self._record_once(province, submissions, anywhere=True)
+
+    async def _record_once(
+        self, province: str, submissions: Sequence[_Submission], *, anywhere: bool
+    ) -> Sequence[Answer]:
+        """Record the submissions; ids are looked for in the log of their own dossiers, or `anywhere` in it.
+
+        :raises AlreadyThere: an id stands elsewhere in the log; nothing was recorded.
+        """
         async with self._database.begin() as transaction:
             await log.hold(transaction, province)
-            known = await self._known(transaction, province, [submission.candidates for submission in submissions])
+            requests = [submission.candidates for submission in submissions]
+            known = await self._known(transaction, province, requests, anywhere=anywhere)
             now = clock.now()
             answers = [_judge(submission.grant, submission.candidates, known, now) for submission in submissions]
             dossiers = [log.folded(code, known.histories[code], known.catalogue) for code in known.touched]
@@ -194,14 +208,16 @@ class Intake:
         return answers
 
     async def _known(
-        self, transaction: AsyncConnection, province: str, requests: Sequence[Sequence[Candidate]]
+        self, transaction: AsyncConnection, province: str, requests: Sequence[Sequence[Candidate]], *, anywhere: bool
     ) -> "_Known":
         events = [candidate.event for request in requests for candidate in request if candidate.event is not None]
         head = await log.head(transaction, province)
         catalogue = await self._catalogues.of(transaction, province, head.reference_version)
-        recorded = await log.recorded_before(transaction, province, {(event.source, event.id) for event in events})
-        histories = await log.histories(transaction, province, {event.subject for event in events})
-        return _Known(catalogue, dict(recorded), histories, [], set(), head.position, head.hash)
+        histories, recorded = await log.histories_and_keys(transaction, province, {event.subject for event in events})
+        if anywhere:
+            keys = {(event.source, event.id) for event in events}
+            recorded |= await log.recorded_before(transaction, province, keys)
+        return _Known(catalogue, recorded, histories, [], set(), head.position, head.hash)
 
 
 @dataclass(slots=True)

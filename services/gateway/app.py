@@ -43,7 +43,15 @@ def application(configuration: GatewaySettings) -> FastAPI:
             await upstream.aclose()
         await database.dispose()
 
-    app = FastAPI(title="motcua", version="1", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(
+        title="motcua",
+        version="1",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        telemetry=observe.NO_TELEMETRY,
+    )
     api.install(app, state)
     problems.install(app, api.PROBLEMS)
     observe.install(app, service="gateway", database=database)

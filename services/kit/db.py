@@ -6,6 +6,7 @@ from datetime import date, datetime
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
+import asyncpg
 import orjson
 from sqlalchemy import (
     BigInteger,
@@ -36,6 +37,10 @@ _COLUMN_TYPES: Mapping[type, TypeEngine[Any]] = {
     datetime: DateTime(timezone=True),
     tuple: ARRAY(Text()),
 }
+
+
+class AlreadyThere(Exception):
+    """A row with the same key is in the table."""
 
 
 def engine(url: str, *, application: str, connections: int) -> AsyncEngine:
@@ -130,15 +135,20 @@ async def copy(transaction: AsyncConnection, table: Table, rows: Sequence[Sequen
     """Add rows with a value for each column of `table`, in its order, by COPY: the fastest way PostgreSQL has.
 
     The transaction must have begun, that is, have executed something. JSON is given as text, arrays as lists.
+
+    :raises AlreadyThere: a row with one of the unique keys is there; the transaction has failed.
     """
     raw = await transaction.get_raw_connection()
     connection = raw.driver_connection
     if connection is None:
         msg = "the connection has been closed"
         raise InterfaceError(msg, None, ConnectionError(msg))
-    await connection.copy_records_to_table(
-        table.name, schema_name=table.schema, columns=[column.name for column in table.columns], records=rows
-    )
+    try:
+        await connection.copy_records_to_table(
+            table.name, schema_name=table.schema, columns=[column.name for column in table.columns], records=rows
+        )
+    except asyncpg.UniqueViolationError as error:
+        raise AlreadyThere(table.name) from error
 
 
 async def lock(transaction: AsyncConnection, *keys: str) -> None:

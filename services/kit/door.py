@@ -1,7 +1,7 @@
 """A service answers only the gateway and its fellow services, and knows on whose behalf each request is made."""
 
 import hmac
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import lru_cache
 
 from fastapi import Request
@@ -18,7 +18,7 @@ def _parse(header: str) -> Grant:
     return Grant.model_validate_json(header)
 
 
-def grant_reader(internal_key: str) -> Callable[[Request], Grant]:
+def grant_reader(internal_key: str) -> Callable[[Request], Awaitable[Grant]]:
     """Return a dependency that answers the request's grant, or raises `NotInternal`."""
     expected = internal_key.encode()
 
@@ -30,4 +30,4 @@ def grant_reader(internal_key: str) -> Callable[[Request], Grant]:
             raise NotInternal(msg)
         return _parse(header)
 
-    return granted  # type: ignore[return-value]  # FastAPI awaits it
+    return granted

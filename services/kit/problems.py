@@ -98,7 +98,10 @@ async def _http(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type alone
     status = HTTPStatus(error.status_code)
     problem = _BY_STATUS.get(status) or Problem(status, status.phrase.lower().replace(" ", "_"), "Yêu cầu bị từ chối.")
-    return answer(problem, str(error.detail))
+    answered = answer(problem, str(error.detail))
+    # A 405 says which methods there are.
+    answered.headers.update(error.headers or {})
+    return answered
 
 
 async def _database(_request: Request, error: Exception) -> Response:

@@ -85,6 +85,8 @@ def run(app: Callable[[], FastAPI], server: ServerSettings) -> None:
         access_log=False,
         log_config=None,
         server_header=False,
+        # Nobody asks from where a request came: a client is known by its key.
+        proxy_headers=False,
         timeout_graceful_shutdown=10,
         timeout_keep_alive=75,
     )

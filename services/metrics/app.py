@@ -36,7 +36,14 @@ def application(configuration: MetricsSettings) -> FastAPI:
             yield
         await database.dispose()
 
-    app = FastAPI(title="motcua metrics", version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="motcua metrics",
+        version="1",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        telemetry=observe.NO_TELEMETRY,
+    )
     app.include_router(api.router(state))
     problems.install(app, api.PROBLEMS)
     observe.install(app, service="metrics", database=database)

@@ -16,7 +16,7 @@ from services.contract import Received, Standing
 from services.dossier import tables
 from services.dossier.domain import lifecycle
 from services.dossier.domain.catalogue import Catalogue
-from services.dossier.domain.history import Occurrence
+from services.dossier.domain.history import Key, Occurrence
 from services.dossier.domain.record import DATA_OF_TYPE, FIRST_HASH
 from services.kit import db
 
@@ -108,15 +108,15 @@ _HISTORIES = (
         _event.type,
         cast(_event.data, Text).label("data"),
         _event.sender_units,
+        _event.fingerprint,
+        _event.client,
     )
     .join(_subjects, _event.subject == _subjects.c.subject)
     .where(_event.province == _mine)
 )
 
 
-async def recorded_before(
-    transaction: AsyncConnection, province: str, keys: Collection[tuple[str, str]]
-) -> Mapping[tuple[str, str], Before]:
+async def recorded_before(transaction: AsyncConnection, province: str, keys: Collection[Key]) -> Mapping[Key, Before]:
     """Return what the log holds already under those of the keys (source, id) that it knows."""
     rows = await transaction.execute(_RECORDED_BEFORE, {"of_province": province, **db.arrays(keys, ["source", "id"])})
     return {(row.source, row.id): Before(row.position, row.fingerprint, row.client) for row in rows}
@@ -126,12 +126,21 @@ async def histories(
     transaction: AsyncConnection, province: str, subjects: Collection[str]
 ) -> dict[str, list[Occurrence]]:
     """Return the recorded events of each dossier in `subjects` that has any."""
+    return (await histories_and_keys(transaction, province, subjects))[0]
+
+
+async def histories_and_keys(
+    transaction: AsyncConnection, province: str, subjects: Collection[str]
+) -> tuple[dict[str, list[Occurrence]], dict[Key, Before]]:
+    """Return the recorded events of each dossier in `subjects` that has any, and what was recorded under their keys."""
     sought = db.arrays([(subject,) for subject in subjects], ["subject"])
     rows = await transaction.execute(_HISTORIES, {"of_province": province, **sought})
     by_subject: dict[str, list[Occurrence]] = {}
+    recorded: dict[Key, Before] = {}
     for row in rows:
         by_subject.setdefault(row.subject, []).append(occurrence(row))
-    return by_subject
+        recorded[row.source, row.id] = Before(row.position, row.fingerprint, row.client)
+    return by_subject, recorded
 
 
 def occurrence(row: Recorded | Row[*tuple[Any, ...]]) -> Occurrence:
@@ -160,7 +169,10 @@ def folded(code: str, history: Sequence[Occurrence], catalogue: Catalogue) -> Ke
 
 
 async def append(transaction: AsyncConnection, events: Sequence[Recorded], dossiers: Sequence[Kept]) -> None:
-    """Add `events` to the log and put each dossier where it stands after them."""
+    """Add `events` to the log and put each dossier where it stands after them.
+
+    :raises AlreadyThere: an event is in the log already; the transaction has failed.
+    """
     if not events:
         return
     await db.copy(transaction, tables.event, events)
