@@ -5,13 +5,14 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
 from services.cli.main import app
 from services.contract import EVENT, Flag
@@ -237,22 +238,74 @@ def test_every_event_that_a_page_shows_is_one_the_contract_accepts() -> None:
     assert len(shown) > 5
 
 
-def test_the_requests_of_the_api_page_are_answered_as_it_says(system: System) -> None:
+# The pages whose requests are run, one after the other, on an empty system; those of one tuple on the same.
+WALKS = [(("api.md", "feed.md"), 6), (("integrating.md",), 11), (("national-portal.md",), 2)]
+
+
+@pytest.mark.parametrize(("names", "requests"), WALKS, ids=lambda value: value[0] if isinstance(value, tuple) else "")
+def test_the_requests_of_a_page_are_answered_as_it_says(system: System, names: Sequence[str], requests: int) -> None:
     if not shutil.which("curl"):
         pytest.skip("curl is not installed")
-    environment = {**os.environ, "MOTCUA_URL": system.gateway_url, "MOTCUA_API_KEY": system.key()}
-    blocks = _blocks(API)
-    requests = [(block.text, shown) for block, shown in pairwise(blocks) if "curl" in block.text]
+    pages = [ROOT / "docs" / name for name in names]
+    environment = {**os.environ, "MOTCUA_URL": system.gateway_url, "MOTCUA_API_KEY": _key(pages[0], system)}
+    asked = [pair for page in pages for pair in pairwise(_blocks(page)) if re.search(r"\bcurl ", pair[0].text)]
 
-    for request, shown in requests:
-        command = request.replace("curl ", "curl --silent --show-error --fail-with-body ", 1)
-        ran = subprocess.run(["bash", "-c", command], env=environment, capture_output=True, text=True, check=False)
-        assert ran.returncode == 0, ran.stdout
+    for request, shown in asked:
+        command = f'curl() {{ command curl --silent --show-error "$@"; }}\n{request.text}'
+        ran = subprocess.run(["bash", "-c", command], env=environment, capture_output=True, text=True, check=True)
+        # Before the body there may be headers, which are shown as they come.
+        headers, _, body = ran.stdout.rpartition("\n")
+        answer = json.loads(body)
         if shown.language == "json":
-            assert json.loads(ran.stdout) == json.loads(shown.text)
+            assert answer == json.loads(shown.text)
         else:
-            # What is shortened is compared by the figures and texts it still tells.
-            told = re.findall(r'"\w+": ?(?:"[^"]*"|[\d.]+|true|false|null)(?=[,}])', shown.text)
+            told, text = _told(shown.text), _compact(answer)
             assert told
-            assert [part for part in told if part.replace('": ', '":') not in ran.stdout] == []
-    assert len(requests) == 5
+            assert _first_missing(told, text) is None, text
+            assert [line for line in _HEADER.findall(shown.text) if line not in headers] == []
+    assert len(asked) == requests
+
+
+_HEADER = re.compile(r"^(?:HTTP/1.1 |[\w-]+: )[^\r\n]*", re.MULTILINE)
+# What is shortened is compared by the figures, texts and lists of those that it still tells.
+_PLAIN = r'(?:"[^"]*"|-?[\d.]+|true|false|null)'
+_MEMBER = re.compile(rf'"\w+": ?(?:{_PLAIN}|\[(?:{_PLAIN}(?:, ?{_PLAIN})*)?\])(?=[,}}])')
+
+
+def _told(text: str) -> list[str]:
+    """Return the members of a shortened answer whose values stand there in full, in their order."""
+    return [_compact(json.loads(f"{{{member}}}"))[1:-1] for member in _MEMBER.findall(text)]
+
+
+def _compact(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _first_missing(parts: Sequence[str], text: str) -> str | None:
+    """Return the first of the parts that does not stand in the text after those before it."""
+    place = 0
+    for part in parts:
+        found = text.find(part, place)
+        if found < 0:
+            return part
+        place = found + len(part)
+    return None
+
+
+def _key(page: Path, system: System) -> str:
+    """Return a key of the client that the page makes, or of one that may do everything."""
+    made = re.search(r"^motcua (client add .+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    if made is None:
+        return system.key()
+    ran = CliRunner().invoke(app, made[1].split(), env={"MOTCUA_DATABASE_URL": system.database_url})
+    return ran.stdout.strip()
+
+
+def test_what_a_page_shows_of_an_answer_is_looked_for_in_its_order() -> None:
+    shown = '{"a": 1, …, "rows": […], "flags": ["late", "odd"], "b": {"c": "d", …}}'
+
+    told = _told(shown)
+
+    assert told == ['"a":1', '"flags":["late","odd"]', '"c":"d"'][: len(told)] and len(told) == 3
+    assert _first_missing(told, '{"a":1,"x":0,"flags":["late","odd"],"b":{"c":"d"}}') is None
+    assert _first_missing(told, '{"flags":["late","odd"],"a":1,"b":{"c":"d"}}') == '"flags":["late","odd"]'

@@ -59,6 +59,16 @@ def test_the_same_id_with_other_content_is_a_conflict_that_shows_both_fingerprin
     assert kept == "online"
 
 
+def test_an_id_recorded_of_another_dossier_is_a_conflict_and_harms_no_other_item(system: System) -> None:
+    with system.client() as client:
+        client.post("/v1/events", json=received("H37-1", event_id="e1")).raise_for_status()
+        answer = client.post("/v1/events", json=[received("H37-2", event_id="e1"), received("H37-3")]).json()
+        alone = client.post("/v1/events", json=received("H37-4", event_id="e1"))
+
+    assert (answer["accepted"], answer["conflict"], answer["results"][0]["index"]) == (1, 1, 0)
+    assert alone.status_code == 409
+
+
 def test_another_formatting_of_the_same_event_is_no_conflict(system: System) -> None:
     event = received("H37-1")
     reordered = dict(reversed(event.items()))

@@ -93,7 +93,7 @@ class Effect:
 
 def effect(history: Iterable[Occurrence]) -> Effect:
     """Return what `history`, in any order but naming each event once, amounts to."""
-    ordered = sorted(history, key=_order)
+    ordered = sorted(history, key=order)
     if _UNDOING.isdisjoint([type(occurrence.data) for occurrence in ordered]):
         return Effect(ordered, {}, {}, frozenset())
     flags: set[Flag] = set()
@@ -112,10 +112,10 @@ def effect(history: Iterable[Occurrence]) -> Effect:
         for occurrence in ordered
         if occurrence.key not in retracted and not isinstance(occurrence.data, Corrected | Retracted)
     ]
-    return Effect(sorted(events, key=_order), retracted, corrected_by, frozenset(flags))
+    return Effect(sorted(events, key=order), retracted, corrected_by, frozenset(flags))
 
 
-def _order(occurrence: Occurrence) -> tuple[datetime, int, str, str]:
+def order(occurrence: Occurrence) -> tuple[datetime, int, str, str]:
     """Order by time; events of one instant come in the order of a usual life, then by sender and id."""
     return occurrence.occurred_at, _USUAL_ORDER[type(occurrence.data)], occurrence.source, occurrence.id
 

@@ -98,17 +98,25 @@ def explain_due(recorded: Iterable[Occurrence], catalogue: Catalogue) -> Sequenc
     return deadline.explained(_due(life, life.received, resolver, catalogue), life.received.data, catalogue)
 
 
-def units_named(events: Iterable[Data]) -> set[str]:
-    """Return every unit that the events of one dossier name: those that a client of it may belong to."""
-    named = {getattr(data, name) for data in events for name in _NAMING.get(type(data), ())}
-    return {unit for unit in named if unit is not None}
+def units_named(recorded: Iterable[Occurrence]) -> set[str]:
+    """Return every unit that had part in the dossier: those of its receipts, and those that these passed it on to.
+
+    Whoever had no part in it then names nobody, himself least of all; so nobody comes in by what he sent beforehand.
+    """
+    naming = sorted((o for o in recorded if isinstance(o.data, Received | Forwarded | Corrected)), key=history.order)
+    named: set[str] = set()
+    for occurrence in naming:
+        if isinstance(occurrence.data, Received):
+            named |= _units_in(occurrence.data)
+    for occurrence in naming:
+        if occurrence.sender_units is None or not named.isdisjoint(occurrence.sender_units):
+            named |= _units_in(occurrence.data)
+    return named
 
 
-_NAMING: Mapping[type[Data], Sequence[str]] = {
-    Received: ("receiving_unit", "resolving_unit"),
-    Forwarded: ("to_unit",),
-    Corrected: ("receiving_unit", "resolving_unit", "to_unit"),
-}
+def _units_in(data: Data) -> set[str]:
+    fields = (getattr(data, name, None) for name in ("receiving_unit", "resolving_unit", "to_unit"))
+    return {unit for unit in fields if unit is not None}
 
 
 def _lived(effect: Effect, catalogue: Catalogue) -> _Life:

@@ -164,7 +164,7 @@ def folded(code: str, history: Sequence[Occurrence], catalogue: Catalogue) -> Ke
     if not any(isinstance(occurrence.data, Received) for occurrence in history):
         # Before its receipt a dossier belongs to nobody, and nobody has lost it.
         return Kept(standing, frozenset())
-    named = lifecycle.units_named(occurrence.data for occurrence in history)
+    named = lifecycle.units_named(history)
     return Kept(standing, frozenset(named - {standing.receiving_unit, standing.resolving_unit}))
 
 
