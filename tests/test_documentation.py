@@ -230,7 +230,9 @@ def test_every_block_of_json_is_json(page: Path) -> None:
 
 
 def test_every_event_that_a_page_shows_is_one_the_contract_accepts() -> None:
-    texts = [block.text for page in PAGES for block in _blocks(page)]
+    # What a page shows as mistaken is shown with the answer it gets, and run.
+    right = [page.read_text(encoding="utf-8").split("\n## Common mistakes\n")[0] for page in PAGES]
+    texts = [text for page in right for _, text in _FENCE.findall(page)]
     shown = [event for text in texts for value in _json_values(text) for event in _events(value)]
 
     for event in shown:
@@ -306,6 +308,6 @@ def test_what_a_page_shows_of_an_answer_is_looked_for_in_its_order() -> None:
 
     told = _told(shown)
 
-    assert told == ['"a":1', '"flags":["late","odd"]', '"c":"d"'][: len(told)] and len(told) == 3
+    assert told == ['"a":1', '"flags":["late","odd"]', '"c":"d"']
     assert _first_missing(told, '{"a":1,"x":0,"flags":["late","odd"],"b":{"c":"d"}}') is None
     assert _first_missing(told, '{"flags":["late","odd"],"a":1,"b":{"c":"d"}}') == '"flags":["late","odd"]'

@@ -32,6 +32,10 @@ EVENTS_PER_COMMIT = 1_000
 # A usual life has four to eight events. The bound keeps one dossier's fold from growing without end.
 EVENTS_PER_DOSSIER = 1_000
 
+# Before its receipt anybody may send what belongs to a dossier; nobody may fill it for the unit whose it turns out to
+# be, nor has any life that many events.
+EVENTS_BEFORE_RECEIPT = 100
+
 _QUEUED = Gauge("dossier_queued_events", "Events that wait for the next commit.")
 _RECORDED = Counter("dossier_events", "Events by what became of them.", ("province", "status"))
 _COMMIT_SECONDS = Histogram("dossier_commit_seconds", "Time to record one commit's events.")
@@ -255,9 +259,9 @@ def _judge_one(grant: Grant, index: int, candidate: Candidate, known: _Known, no
     if before is not None:
         return _repeated(grant, index, event, candidate.fingerprint, before)
     errors = _unknown_units(event, history, known.catalogue)
-    if len(history) >= EVENTS_PER_DOSSIER:
-        detail = f"a dossier holds at most {EVENTS_PER_DOSSIER} events"
-        errors = (item_error("too_many_events_of_dossier", "/subject", detail),)
+    refusal = _no_room(grant, event, history) or _received_by_others(grant, event, history)
+    if refusal is not None:
+        errors = (refusal,)
     if errors:
         return Result(index, event.id, "rejected", errors=errors)
     known.position += 1
@@ -311,11 +315,44 @@ def _forbidden(grant: Grant, event: AnyEvent, history: Sequence[Occurrence]) -> 
         return None
     if isinstance(event.data, Received | Corrected) and event.data.receiving_unit not in {None, *grant.units}:
         return item_error("unit_forbidden", "/data/receiving_unit", "the unit is not the client's")
-    if not any(isinstance(occurrence.data, Received) for occurrence in history):
-        return None
-    if grant.units.isdisjoint(lifecycle.units_named(occurrence.data for occurrence in history)):
+    if is_of_others(grant, history):
         return item_error("unit_forbidden", "/subject", "the dossier belongs to no unit of the client")
     return None
+
+
+def is_of_others(grant: Grant, history: Sequence[Occurrence]) -> bool:
+    """Tell whether a dossier was received, and the client has had no part in it."""
+    if grant.units is None or not _receipts(history):
+        return False
+    return grant.units.isdisjoint(lifecycle.units_named(lifecycle.unretracted(history)))
+
+
+def _receipts(history: Sequence[Occurrence]) -> Sequence[Received]:
+    """Return the receipts that were not taken back."""
+    return [o.data for o in lifecycle.unretracted(history) if isinstance(o.data, Received)]
+
+
+def _no_room(grant: Grant, event: AnyEvent, history: Sequence[Occurrence]) -> ItemError | None:
+    """Return why the dossier holds no more of the client's events, or None."""
+    most, when = EVENTS_PER_DOSSIER, ""
+    if grant.units is not None and not isinstance(event.data, Received) and len(history) >= EVENTS_BEFORE_RECEIPT:
+        most, when = (most, when) if _receipts(history) else (EVENTS_BEFORE_RECEIPT, " before its receipt")
+    if len(history) < most:
+        return None
+    return item_error("too_many_events_of_dossier", "/subject", f"a dossier holds at most {most} events{when}")
+
+
+def _received_by_others(grant: Grant, event: AnyEvent, history: Sequence[Occurrence]) -> ItemError | None:
+    """Return why a receipt is not the client's to send, or None.
+
+    The earliest receipt stands, and a sender says himself how early his is: otherwise a unit that a dossier was passed
+    on to could take it over.
+    """
+    if grant.units is None or not isinstance(event.data, Received):
+        return None
+    if all(receipt.receiving_unit in grant.units for receipt in _receipts(history)):
+        return None
+    return item_error("unit_forbidden", "/data/receiving_unit", "another unit received the dossier")
 
 
 def _unknown_units(event: AnyEvent, history: Sequence[Occurrence], catalogue: Catalogue) -> tuple[ItemError, ...]:

@@ -19,6 +19,8 @@ from services.metrics.domain import tally
 from services.metrics.store import Checkpoint
 
 _LONG_POLL_SECONDS = 25
+# Under load many small pages cost more than a few larger ones; nobody who reads a rate notices as little as this.
+_LINGER_SECONDS = 0.03
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.2, 5.0
 
 _POSITION = Gauge("metrics_feed_position", "Position up to which the feed is counted.", ("province",))
@@ -84,6 +86,8 @@ async def _follow_forever(database: AsyncEngine, source: Source, province: str, 
         _HEAD.labels(province).set(read.page.head)
         if read.page.entries:
             counted.ring()
+            if not behind:
+                await asyncio.sleep(_LINGER_SECONDS)
         elif read.reference_version == reached.reference_version:
             # Where no seat is left to wait in, empty pages come at once.
             await asyncio.sleep(_FIRST_PAUSE_SECONDS)

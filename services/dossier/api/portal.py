@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from services.contract import Grant
-from services.dossier import wire
+from services.dossier import intake, wire
 from services.dossier.api import documents, edge
 from services.dossier.domain.history import Occurrence
 from services.dossier.intake import Result
@@ -137,8 +137,11 @@ async def _planned(state: State, grant: Grant, sent: Envelope, readings: Sequenc
         catalogue = await state.catalogues.of(transaction, grant.province, head.reference_version)
         histories = await log.histories(transaction, grant.province, {reading.code for reading in readings})
     own: dict[str, list[Occurrence]] = defaultdict(list)
+    is_own_source = grant.sources is None or sent.source in grant.sources
     for code, events in histories.items():
-        own[code] = sorted((e for e in events if e.source == sent.source), key=attrgetter("position"))
+        # Whoever may not write to a dossier is refused as if nothing were known of it.
+        if is_own_source and not intake.is_of_others(grant, events):
+            own[code] = sorted((e for e in events if e.source == sent.source), key=attrgetter("position"))
     return plan.planned(sent, readings, own, units.directory(catalogue, state.portal_units), clock.now())
 
 

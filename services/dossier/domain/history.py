@@ -115,6 +115,12 @@ def effect(history: Iterable[Occurrence]) -> Effect:
     return Effect(sorted(events, key=order), retracted, corrected_by, frozenset(flags))
 
 
+def retracted_by(history: Iterable[Occurrence]) -> Mapping[Key, str]:
+    """Return by which event (its id) each retracted event was retracted."""
+    ordered = sorted(history, key=order)
+    return _retractions(ordered, {occurrence.key: occurrence for occurrence in ordered}, set())
+
+
 def order(occurrence: Occurrence) -> tuple[datetime, int, str, str]:
     """Order by time; events of one instant come in the order of a usual life, then by sender and id."""
     return occurrence.occurred_at, _USUAL_ORDER[type(occurrence.data)], occurrence.source, occurrence.id

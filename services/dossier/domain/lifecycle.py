@@ -23,6 +23,7 @@ from services.contract import (
     Refunded,
     Resolved,
     Resumed,
+    Retracted,
     Returned,
     Standing,
     Status,
@@ -112,6 +113,14 @@ def units_named(recorded: Iterable[Occurrence]) -> set[str]:
         if occurrence.sender_units is None or not named.isdisjoint(occurrence.sender_units):
             named |= _units_in(occurrence.data)
     return named
+
+
+def unretracted(recorded: Sequence[Occurrence]) -> Sequence[Occurrence]:
+    """Return the events that were not taken back, corrections and retractions among them, as they were recorded."""
+    if not any(type(occurrence.data) is Retracted for occurrence in recorded):
+        return recorded
+    retracted = history.retracted_by(recorded)
+    return [occurrence for occurrence in recorded if occurrence.key not in retracted]
 
 
 def _units_in(data: Data) -> set[str]:
