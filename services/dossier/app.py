@@ -55,6 +55,8 @@ def application(configuration: DossierSettings) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        # A redirect would name the address as seen from here, which is not the client's.
+        redirect_slashes=False,
         telemetry=observe.NO_TELEMETRY,
     )
     app.router.routes.append(events.shortcut(state))

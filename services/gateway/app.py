@@ -50,6 +50,8 @@ def application(configuration: GatewaySettings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
+        # A redirect would name the address as seen from here, which is not the client's.
+        redirect_slashes=False,
         telemetry=observe.NO_TELEMETRY,
     )
     api.install(app, state)

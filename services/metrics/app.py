@@ -42,6 +42,8 @@ def application(configuration: MetricsSettings) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        # A redirect would name the address as seen from here, which is not the client's.
+        redirect_slashes=False,
         telemetry=observe.NO_TELEMETRY,
     )
     app.include_router(api.router(state))

@@ -30,6 +30,8 @@ def test_a_method_that_a_path_does_not_have_is_a_problem(system: System) -> None
     assert [answer.status_code for answer in answers] == [405, 405, 405]
     assert {answer.headers["content-type"] for answer in answers} == {"application/problem+json"}
     assert {answer.json()["code"] for answer in answers} == {"method_not_allowed"}
+    assert ["GET" in answer.headers["allow"] for answer in answers] == [True, True, True]
+    assert ["POST" in answer.headers["allow"] for answer in answers] == [True, False, False]
 
 
 def test_head_answers_what_get_would_without_the_body(system: System) -> None:
@@ -146,3 +148,9 @@ def test_a_request_head_without_end_is_cut_off(lone_gateway: System) -> None:
                 sent += connection.send(b"X-Filler: " + b"x" * 8_000 + b"\r\n")
 
     assert sent < 10_000_000
+
+
+def test_a_path_with_a_slash_too_many_is_unknown_and_leads_nowhere_else(lone_gateway: System) -> None:
+    answer = httpx.post(f"{lone_gateway.gateway_url}/v1/events/", follow_redirects=False)
+
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
