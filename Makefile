@@ -38,6 +38,8 @@ format: $(INSTALLED) ## put the code into its standard form
 bench: $(INSTALLED) ## the benchmarks; they print ratios
 	$(BIN)/python -m bench.events
 	$(BIN)/python -m bench.rates
+	$(BIN)/python -m bench.growth
+	$(BIN)/python -m bench.steady
 
 constraints: $(INSTALLED) ## pin the newest versions that fit
 	$(BIN)/python -m pip install --quiet uv

@@ -444,8 +444,28 @@ STANDING: TypeAdapter[Standing] = TypeAdapter(Standing)
 # --- Reference data ---------------------------------------------------------------------------------------------------
 
 
-Day = Annotated[date, Field(ge=date(1900, 1, 1), le=date(2200, 12, 31))]
+def _day_written_out(value: object) -> object:
+    """Refuse what a lax parser would read as seconds since 1970; `0` would be a day of that year."""
+    if isinstance(value, date) or (isinstance(value, str) and value[:4].isdigit() and value[4:5] == "-"):
+        return value
+    msg = "a day is written like 2026-10-05"
+    raise ValueError(msg)
+
+
+Day = Annotated[
+    date,
+    BeforeValidator(_day_written_out, json_schema_input_type=date),
+    Field(ge=date(1900, 1, 1), le=date(2200, 12, 31)),
+]
 """A calendar day that can be reckoned with; reference data has no use for days beyond."""
+
+
+def _time_written_out(value: object) -> object:
+    """Refuse what a lax parser would read as seconds since midnight."""
+    if isinstance(value, time) or (isinstance(value, str) and value[2:3] == ":"):
+        return value
+    msg = "a time of day is written like 15:00"
+    raise ValueError(msg)
 
 
 def _whole_minute(value: time) -> time:
@@ -456,7 +476,10 @@ def _whole_minute(value: time) -> time:
 
 
 LocalTime = Annotated[
-    time, AfterValidator(_whole_minute), PlainSerializer(lambda value: f"{value:%H:%M}", return_type=str)
+    time,
+    BeforeValidator(_time_written_out, json_schema_input_type=time),
+    AfterValidator(_whole_minute),
+    PlainSerializer(lambda value: f"{value:%H:%M}", return_type=str),
 ]
 """A time of day in Vietnam, to the minute."""
 

@@ -244,7 +244,7 @@ def test_every_event_that_a_page_shows_is_one_the_contract_accepts() -> None:
 WALKS = [(("api.md", "feed.md"), 6), (("integrating.md",), 11), (("national-portal.md",), 2)]
 
 
-@pytest.mark.parametrize(("names", "requests"), WALKS, ids=lambda value: value[0] if isinstance(value, tuple) else "")
+@pytest.mark.parametrize(("names", "requests"), WALKS, ids=[names[0] for names, _ in WALKS])
 def test_the_requests_of_a_page_are_answered_as_it_says(system: System, names: Sequence[str], requests: int) -> None:
     if not shutil.which("curl"):
         pytest.skip("curl is not installed")

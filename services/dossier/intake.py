@@ -26,11 +26,11 @@ from services.dossier.wire import Candidate, ItemError, item_error
 from services.kit import clock, db
 from services.kit.bell import Bell
 
-# Nothing is gained above a thousand rows a statement; a larger request is still one commit.
+# Nothing is gained above a thousand rows a statement, and what a commit has to hold in memory stays bounded.
 EVENTS_PER_COMMIT = 1_000
 
 # A usual life has four to eight events. The bound keeps one dossier's fold from growing without end.
-EVENTS_PER_DOSSIER = 1_000
+EVENTS_PER_DOSSIER = 300
 
 # Before its receipt anybody may send what belongs to a dossier; nobody may fill it for the unit whose it turns out to
 # be, nor has any life that many events.
@@ -73,6 +73,8 @@ class Answer:
 class _Submission:
     grant: Grant
     candidates: Sequence[Candidate]
+    first: int
+    """The index of the first candidate in its request."""
     answer: asyncio.Future[Answer]
 
 
@@ -95,13 +97,26 @@ class Intake:
     async def submit(self, grant: Grant, candidates: Sequence[Candidate]) -> Answer:
         """Record the candidates and return once they are on disk.
 
+        Many are recorded in several commits, one after another: no commit holds more than the histories of
+        `EVENTS_PER_COMMIT` dossiers, and others get their turn in between.
+
         :raises Overloaded: the queue is full; nothing of the request was recorded.
         """
         self._hold(len(candidates))
-        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._queue.append(_Submission(grant, candidates, answer))
+        new_answer = asyncio.get_running_loop().create_future
+        parts = [
+            _Submission(grant, candidates[first : first + EVENTS_PER_COMMIT], first, new_answer())
+            for first in range(0, max(len(candidates), 1), EVENTS_PER_COMMIT)
+        ]
+        self._queue += parts
         self._filled.set()
-        return await answer
+        answers = []
+        for answer in await asyncio.gather(*(part.answer for part in parts), return_exceptions=True):
+            if isinstance(answer, BaseException):
+                raise answer
+            answers.append(answer)
+        position = max(answer.position for answer in answers)
+        return Answer(position, [result for answer in answers for result in answer.results])
 
     async def dry_run(self, grant: Grant, candidates: Sequence[Candidate]) -> Answer:
         """Return what `submit` would answer now, and record nothing.
@@ -202,7 +217,7 @@ class Intake:
             requests = [submission.candidates for submission in submissions]
             known = await self._known(transaction, province, requests, anywhere=anywhere)
             now = clock.now()
-            answers = [_judge(submission.grant, submission.candidates, known, now) for submission in submissions]
+            answers = [_judge(one.grant, one.candidates, known, now, first=one.first) for one in submissions]
             dossiers = [log.folded(code, known.histories[code], known.catalogue) for code in known.touched]
             await log.append(transaction, known.fresh, dossiers)
         statuses = Tally(result.status for answer in answers for result in answer.results)
@@ -239,10 +254,10 @@ class _Known:
     """Those of the request that is being judged."""
 
 
-def _judge(grant: Grant, candidates: Sequence[Candidate], known: _Known, now: datetime) -> Answer:
-    """Decide on every item of a request and add what is accepted to `known`."""
+def _judge(grant: Grant, candidates: Sequence[Candidate], known: _Known, now: datetime, *, first: int = 0) -> Answer:
+    """Decide on every item of a request, from the index `first` on, and add what is accepted to `known`."""
     known.sender_units = None if grant.units is None else sorted(grant.units)
-    results = [_judge_one(grant, index, candidate, known, now) for index, candidate in enumerate(candidates)]
+    results = [_judge_one(grant, index, candidate, known, now) for index, candidate in enumerate(candidates, first)]
     reached = [result.position for result in results if result.position is not None]
     return Answer(max(reached, default=known.position), results)
 

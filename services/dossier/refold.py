@@ -13,7 +13,6 @@ from dataclasses import replace
 from prometheus_client import Counter, Gauge
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from services.contract import Standing
 from services.dossier.catalogues import Catalogues
 from services.dossier.store import log, refold
 from services.dossier.store.log import Kept
@@ -22,6 +21,11 @@ from services.kit.bell import Bell
 
 # Events of the province wait while as many dossiers are folded: about a tenth of a second.
 DOSSIERS_PER_CHUNK = 500
+
+# Dossiers of a thousand events each take a hundred times as long: only this many are held at once, and after this
+# time the rest of the chunk is left for the next one.
+_DOSSIERS_AT_ONCE = 50
+_HOLD_SECONDS = 0.5
 
 # A change that this or another process has stored is noticed at this pace.
 _POLL_SECONDS = 1.0
@@ -74,7 +78,11 @@ async def _round(database: AsyncEngine, catalogues: Catalogues, recorded: Bell) 
 
 
 async def chunk(
-    database: AsyncEngine, catalogues: Catalogues, change: Waiting, dossiers: int = DOSSIERS_PER_CHUNK
+    database: AsyncEngine,
+    catalogues: Catalogues,
+    change: Waiting,
+    dossiers: int = DOSSIERS_PER_CHUNK,
+    hold_seconds: float = _HOLD_SECONDS,
 ) -> int | None:
     """Fold the next dossiers of a change anew and return how many of them stand otherwise.
 
@@ -87,11 +95,19 @@ async def chunk(
         await log.hold(transaction, change.province)
         if not await refold.is_current(transaction, change):
             return None
-        changed = await _folded(transaction, catalogues, change.province, codes)
-        await log.keep(transaction, change.province, changed)
-        await refold.advance(transaction, change, codes[-1] if len(codes) == dossiers else None)
-    _REFOLDED.labels(change.province).inc(len(changed))
-    return len(changed)
+        until = asyncio.get_running_loop().time() + hold_seconds
+        changed, after_code = 0, codes[-1] if len(codes) == dossiers else None
+        for first in range(0, len(codes), _DOSSIERS_AT_ONCE):
+            some = codes[first : first + _DOSSIERS_AT_ONCE]
+            kept = await _folded(transaction, catalogues, change.province, some)
+            await log.keep(transaction, change.province, kept)
+            changed += len(kept)
+            if asyncio.get_running_loop().time() > until and some[-1] != codes[-1]:
+                after_code = some[-1]
+                break
+        await refold.advance(transaction, change, after_code)
+    _REFOLDED.labels(change.province).inc(changed)
+    return changed
 
 
 async def _folded(
@@ -101,15 +117,15 @@ async def _folded(
     head = await log.head(transaction, province)
     catalogue = await catalogues.of(transaction, province, head.reference_version)
     histories = await log.histories(transaction, province, codes)
-    before = await refold.standings(transaction, province, codes)
+    before = await refold.kept(transaction, province, codes)
     position, changed = head.position, []
     for code in codes:
         kept = log.folded(code, histories[code], catalogue)
-        if _told(kept.standing) != _told(before[code]):
+        if _told(kept) != _told(before[code]):
             position += 1
             changed.append(replace(kept, standing=replace(kept.standing, position=position)))
     return changed
 
 
-def _told(standing: Standing) -> Standing:
-    return replace(standing, position=0, recorded_at=None)
+def _told(kept: Kept) -> Kept:
+    return replace(kept, standing=replace(kept.standing, position=0, recorded_at=None))

@@ -103,6 +103,7 @@ def _fault(index: int, found: Any) -> Fault:  # noqa: ANN401 - pydantic's ErrorD
 
 _VI: Mapping[str, str] = {
     "valid_to lies before valid_from": "Ngày kết thúc đứng trước ngày bắt đầu hiệu lực.",
+    "a day is written like 2026-10-05": "Ngày phải theo dạng 2026-10-05.",
     "a time of day is written like 15:00": "Giờ trong ngày phải theo dạng 15:00.",
     "missing": "Thiếu trường bắt buộc.",
     "extra_forbidden": "Trường không được phép.",

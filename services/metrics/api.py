@@ -20,6 +20,10 @@ _LONGEST_WAIT_SECONDS = 10
 # What another process counts is noticed at this pace; what this one counts wakes a reader at once.
 _POLL_SECONDS = 0.1
 
+# What a period looks like, for the OpenAPI document.
+_SPAN = r"[0-9]{4}(-(H[12]|Q[1-4]|[0-9]{2}(-[0-9]{2})?))?"
+_PERIOD = rf"^{_SPAN}(\.\.{_SPAN})?$"
+
 
 class ForbiddenUnit(Exception):
     """A unit was asked for that is not the client's."""
@@ -62,6 +66,7 @@ def router(state: State) -> APIRouter:
                 max_length=40,
                 examples=["2026-10"],
                 description="`2026`, `2026-H1`, `2026-Q4`, `2026-10`, `2026-10-05` or `2026-10-01..2026-10-20`.",
+                json_schema_extra={"pattern": _PERIOD},
             ),
         ],
         by: Annotated[
@@ -84,7 +89,11 @@ def router(state: State) -> APIRouter:
         ] = "current",
         min_position: Annotated[
             str | None,
-            Query(max_length=18, description="Wait up to ten seconds until this position is counted."),
+            Query(
+                max_length=18,
+                description="Wait up to ten seconds until this position is counted.",
+                json_schema_extra={"pattern": "^[0-9]+$"},
+            ),
         ] = None,
     ) -> Response:
         """Return counts and rates of a period per unit, and their total.

@@ -23,6 +23,19 @@ RATIOS = {
         "gateway, 304 / memory, same answer behind gateway",
         "freshness p50 / plain read p50 at 4 connections",
     },
+    "bench.growth": {
+        "batches of 500, 5000 / 1000 dossiers",
+        "single, 32 connections, 5000 / 1000 dossiers",
+        "p50 of a dossier, 5000 / 1000 dossiers",
+        "p50 of the backlog, 5000 / 1000 dossiers",
+    },
+    "bench.steady": {
+        "gateway p99 / p50 at half",
+        "service p99 / p50 at half",
+        "memory of gateway, last third / first third",
+        "memory of dossier, last third / first third",
+        "memory of metrics, last third / first third",
+    },
 }
 
 

@@ -131,7 +131,7 @@ def test_a_unit_that_has_ended_is_called_what_it_was_called_last(system: System)
 
 
 @pytest.mark.parametrize(
-    "query", ["on=x", "on=9999-12-31", "within=-1", "within=367", "unit=%00", "role=both", "by=unit"]
+    "query", ["on=x", "on=0", "on=9999-12-31", "within=-1", "within=367", "unit=%00", "role=both", "by=unit"]
 )
 def test_what_the_backlog_cannot_be_asked_is_a_problem(system: System, query: str) -> None:
     with system.client() as client:

@@ -1,6 +1,7 @@
 """Due dates come out as the law and the official calendar say."""
 
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from typing import NoReturn
 
 import pytest
 from hypothesis import given
@@ -156,3 +157,49 @@ def test_a_due_date_is_a_working_day_and_not_before_the_receipt_day(when: dateti
 
     assert found.date() >= received_at.date()
     assert amount == 0 or calendar.is_working_day(found.date(), DAYS)
+
+
+_days = st.dates(date(2026, 1, 1), date(2026, 3, 31))
+
+
+@given(_days, _days, st.dictionaries(_days, st.booleans()))
+def test_days_that_depart_from_the_week_are_found_whichever_is_longer_the_calendar_or_the_time(
+    first: date, last: date, exceptions: dict[date, bool]
+) -> None:
+    departing = [day for day, working in exceptions.items() if working != (day.weekday() < 5)]
+
+    found = list(calendar.departures(first, last, exceptions))
+
+    assert found == sorted(day for day in departing if first <= day <= last)
+
+
+class _Unwalked(dict[date, bool]):
+    """A calendar that may be asked for a day, and not walked through."""
+
+    def __iter__(self) -> NoReturn:
+        raise AssertionError
+
+
+def test_a_calendar_of_every_day_of_a_century_costs_a_short_time_nothing() -> None:
+    every_day = _Unwalked({date(2000, 1, 1) + timedelta(days=n): False for n in range(36_500)})
+
+    assert calendar.working_time(at("2026-10-05"), at("2026-10-15"), every_day) == timedelta(0)
+
+
+@pytest.mark.parametrize(
+    ("amount", "unit", "usual", "in_mountains"),
+    [
+        (4, "working_hours", at("2026-10-05", "15:00"), "2026-10-07"),
+        (0, "same_day", at("2026-10-05", "17:00"), "2026-10-07"),
+        (5, "calendar_days", at("2026-10-12", "17:00"), "2026-10-14"),
+    ],
+)
+def test_days_on_top_of_any_limit_are_working_days(amount: int, unit: str, usual: datetime, in_mountains: str) -> None:
+    assert due("2026-10-05", "09:00", amount, unit) == usual
+    assert due("2026-10-05", "09:00", amount, unit, 2) == at(in_mountains, "17:00")
+
+
+def test_instants_of_another_offset_are_the_same_working_time() -> None:
+    begin, end = at("2026-10-05", "16:00"), at("2026-10-06", "08:00")
+
+    assert calendar.working_time(begin.astimezone(UTC), end.astimezone(UTC), DAYS) == timedelta(hours=2)

@@ -210,3 +210,29 @@ def test_a_correction_may_name_any_field_of_any_event() -> None:
     fields = {name for kind in get_args(Data) if kind not in UNDOING for name in kind.model_fields}
 
     assert set(Corrected.model_fields) == fields | {"event_id", "time"}
+
+
+def test_an_event_put_at_another_time_takes_its_place_among_the_others() -> None:
+    late = event(4, "11:00", Received(procedure="2.000815", receiving_unit="05983", channel="counter"))
+
+    found = fold(*LIFE, late, corrected(5, "12:00", "e4", time=at("08:00")))
+
+    assert (found.receiving_unit, found.received_at) == ("05983", at("08:00"))
+
+
+def test_an_earlier_retraction_does_not_take_a_later_one_back() -> None:
+    first, second = retracted(4, "11:00", "e5"), retracted(5, "12:00", "e2")
+
+    found = history.effect([*LIFE, first, second])
+
+    assert found.retracted_by == {PAYMENT.key: "e5"}
+    assert found.flags == {"unknown_event"}
+
+
+def test_what_stands_after_retractions_does_not_depend_on_the_order_of_their_arrival() -> None:
+    events = [*LIFE, retracted(4, "11:00", "e2"), retracted(5, "12:00", "e4"), retracted(6, "13:00", "e3")]
+
+    one, other = lifecycle.unretracted(events), lifecycle.unretracted(events[::-1])
+
+    assert [occurrence.id for occurrence in one] == ["e1", "e2", "e5", "e6"]
+    assert one == other[::-1]

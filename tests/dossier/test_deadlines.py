@@ -1,5 +1,6 @@
 """Time that is not the authority's own moves the due date; nothing else does, and every step is told in words."""
 
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
@@ -146,6 +147,26 @@ def test_a_second_supplement_request_is_flagged() -> None:
     assert (standing.supplements, standing.flags) == (2, ("repeated_supplement",))
 
 
+@pytest.mark.parametrize(
+    ("asked", "due_at"),
+    [
+        # Asked, answered, asked and answered: a day and a day.
+        (["10-06 ask", "10-07 given", "10-08 ask", "10-09 given"], at("10-21", "17:00")),
+        # Asked again before the first was answered: from the first request to the answer.
+        (["10-06 ask", "10-07 ask", "10-08 ask", "10-09 given"], at("10-22", "17:00")),
+    ],
+)
+def test_supplement_requests_however_many_never_make_a_dossier_late(asked: list[str], due_at: datetime) -> None:
+    """In OpenCPS a repeated request turned a dossier to overdue."""
+    steps: list[tuple[datetime, Data]] = [
+        (at(step[:5]), SupplementRequested() if step.endswith("ask") else Supplemented()) for step in asked
+    ]
+    standing = fold(RECEIVED, *steps, (due_at, Resolved(outcome="approved")))
+
+    assert standing.due_at == due_at
+    assert (standing.due_on, standing.ended_on) == (due_at.date(), due_at.date())
+
+
 @pytest.mark.parametrize("end", [Supplemented(), Resumed()])
 def test_the_end_of_a_pause_that_never_began_is_flagged(end: Data) -> None:
     standing = fold(RECEIVED, (at("10-06"), end))
@@ -287,3 +308,90 @@ def test_where_nothing_limits_a_dossier_the_explanation_says_so(on: Catalogue, c
 
     assert [step.code for step in steps] == ["received", code]
     assert fold(RECEIVED, on=on).due_at is None
+
+
+COMPLETED = ((at("10-06"), SupplementRequested()), (at("10-08"), Supplemented()))
+APPROVED = Resolved(outcome="approved")
+
+
+def test_a_pause_that_ended_in_time_counts_for_a_resolved_dossier_as_for_an_open_one() -> None:
+    open_, resolved = fold(RECEIVED, *COMPLETED), fold(RECEIVED, *COMPLETED, (at("10-30"), APPROVED))
+
+    assert open_.due_on == date(2026, 10, 21)
+    assert (resolved.due_on, resolved.flags) == (open_.due_on, ())
+
+
+def test_the_end_of_processing_and_not_its_recording_cuts_a_pause_off() -> None:
+    *before, outcome = happened(RECEIVED, *COMPLETED, (at("10-07"), APPROVED))
+    recorded_late = replace(outcome, recorded_at=at("10-12"))
+
+    found = lifecycle.fold("H", [*before, recorded_late], known())
+
+    assert (found.due_on, found.pauses) == (date(2026, 10, 20), 1)
+
+
+def test_a_pause_after_the_end_does_not_make_it_an_end_while_paused() -> None:
+    assert fold(RECEIVED, (at("10-06"), APPROVED), (at("10-07"), VERIFYING)).flags == ("event_after_close",)
+
+
+def test_passing_a_dossier_to_the_unit_that_has_it_gives_it_no_more_time() -> None:
+    assert fold(RECEIVED, (at("10-12"), Forwarded(to_unit="A"))).due_at == fold(RECEIVED).due_at
+
+
+def test_working_hours_are_counted_from_each_dossier_s_own_hour() -> None:
+    on = known(limit={"amount": 4, "unit": "working_hours"})
+
+    due = [fold((at("10-05", clock), received()), on=on).due_at for clock in ("07:00", "07:30")]
+
+    assert due == [at("10-05", "11:00"), at("10-05", "11:30")]
+
+
+def test_what_is_remembered_of_due_dates_is_bounded() -> None:
+    on = known()
+    on.reckoned.update({(date(1990, 1, 1), amount, "working_days", 0): at("10-05") for amount in range(20_000)})
+
+    fold(RECEIVED, on=on)
+
+    assert len(on.reckoned) == 1
+
+
+def test_without_a_limit_there_is_none_to_count_anew() -> None:
+    on = known(limit=None, restarts_after_supplement=True)
+
+    assert fold(RECEIVED, *COMPLETED, on=on).due_at is None
+    assert explained(RECEIVED, *COMPLETED, on=on)[-1].detail.endswith("of working time not counted; due not set")
+    assert explained(RECEIVED, *COMPLETED, on=on)[-1].detail_vi.endswith("hạn chưa có")
+
+
+def test_every_reason_for_another_day_stands_in_the_explanation() -> None:
+    on = known(unit_class="mountain", mountain_extra_days=10, restarts_after_supplement=True)
+
+    steps = explained(
+        (at("01-08"), received()),
+        (at("01-09"), Forwarded(to_unit="B")),
+        (at("01-12"), SupplementRequested()),
+        (at("01-13"), Supplemented()),
+        on=on,
+    )
+
+    assert [step.code for step in steps] == ["received", "forwarded", "limit", "restarted", "limit"]
+    assert "10 working days, and 10 working days more for a mountain commune; worked 10/01" in steps[2].detail
+    assert "10 ngày làm việc, cộng 10 ngày làm việc cho xã miền núi; làm việc 10/01" in steps[2].detail_vi
+    assert "the limit is counted anew" in steps[3].detail
+
+
+def test_a_pause_without_working_time_says_so_in_both_languages() -> None:
+    weekend = (at("10-10"), SupplementRequested()), (at("10-11"), Supplemented())
+
+    step = explained(RECEIVED, *weekend)[-1]
+
+    assert "no working time not counted" in step.detail
+    assert "không tính 0 giờ làm việc" in step.detail_vi
+
+
+@pytest.mark.parametrize(
+    ("end", "reason"),
+    [(Supplemented(due_at=at("11-02")), "complete the dossier"), (Resumed(due_at=at("11-02")), "another reason")],
+)
+def test_an_appointment_without_a_pause_is_told_with_the_reason_that_its_end_names(end: Data, reason: str) -> None:
+    assert reason in explained(RECEIVED, (at("10-07"), end))[-1].detail

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 
-from services.contract import MAX_EVENT_BYTES, MAX_INFLATED_BYTES
+from services.contract import MAX_EVENT_BYTES, MAX_EVENTS, MAX_INFLATED_BYTES
 from tests import builders
 from tests.builders import FORMER_UNIT, UNIT, Json, forwarded, paid, received, resolved
 from tests.running import System
@@ -154,6 +154,21 @@ def test_an_id_repeated_inside_one_array_is_a_duplicate_or_a_conflict(system: Sy
     assert (body["accepted"], body["duplicate"], body["conflict"]) == (1, 1, 1)
     assert [(item["index"], item["status"]) for item in body["results"]] == [(1, "duplicate"), (2, "conflict")]
     assert recorded == ["H37-1-received"]
+
+
+def test_of_a_request_that_is_refused_as_a_whole_nothing_is_recorded(system: System) -> None:
+    """Lago stored what stood before the fault and answered that all was refused."""
+    good = json.dumps(received("H37-1")).encode()
+    bodies = [b"[" + good + b", {]", b"[" + good, b"[" + good + b', {"data": NaN}]', b"[" + good + b"] []"]
+
+    with system.client() as client:
+        answers = [client.post("/v1/events", content=body, headers=JSON) for body in bodies]
+        too_many = client.post("/v1/events", json=[received("H37-1"), *({} for _ in range(MAX_EVENTS))])
+        recorded = _recorded(client)
+
+    assert [answer.status_code for answer in answers] == [400] * 4
+    assert too_many.status_code == 413
+    assert recorded == []
 
 
 def test_a_rejected_id_is_free_to_be_sent_again_corrected(system: System) -> None:
@@ -477,13 +492,13 @@ def test_events_sent_at_once_each_have_a_position_of_their_own(system: System) -
     )
 
 
-def test_a_dossier_holds_a_thousand_events_and_not_one_more(system: System) -> None:
-    payments = [paid("H37-1", event_id=f"payment-{number}") for number in range(1_001)]
+def test_a_dossier_holds_three_hundred_events_and_not_one_more(system: System) -> None:
+    payments = [paid("H37-1", event_id=f"payment-{number}") for number in range(301)]
 
     with system.client() as client:
         body = client.post("/v1/events", json=payments).json()
 
-    assert (body["accepted"], body["rejected"]) == (1_000, 1)
+    assert (body["accepted"], body["rejected"]) == (300, 1)
     assert body["results"][0]["errors"][0]["code"] == "too_many_events_of_dossier"
 
 

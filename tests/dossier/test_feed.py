@@ -72,8 +72,10 @@ class _Lives:
     def next(self, number: int) -> Json:
         """Return one more event, whose id is made of `number`."""
         pick = self._random.choice
-        kinds = ["received", "forwarded", "forwarded", "corrected", "corrected", "retracted", "paid", "resolved"]
-        code, kind = pick(_CODES), pick([*kinds, *(["voided"] if number % 9 == 0 else [])])
+        kinds = ["received", "forwarded", "forwarded", "corrected", "corrected", "retracted", "paid"]
+        # A dossier that has ended goes nowhere any more.
+        ends = [*(["resolved"] if number % 5 == 0 else []), *(["voided"] if number % 9 == 0 else [])]
+        code, kind = pick(_CODES), pick([*kinds, *ends])
         unit = pick([UNIT, OTHER_UNIT, _THIRD_UNIT])
         at = f"2026-10-{5 + number // 24:02d}T{number % 24:02d}:00:00+07:00"
         mine = [(earlier, id_) for earlier, subject, id_ in self._sent if subject == code]

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from services.cli import reference
 from services.contract import (
+    VIETNAM,
+    CalendarDay,
     Corrected,
     Data,
     Declined,
@@ -37,6 +39,7 @@ from services.contract import (
 from services.dossier.domain import lifecycle
 from services.dossier.domain.catalogue import catalogue
 from services.dossier.domain.history import Occurrence
+from services.dossier.store import log
 
 KNOWN = catalogue(reference.units("20"), reference.procedures(), reference.calendar())
 MONDAY = "2026-10-05"
@@ -304,9 +307,73 @@ def test_the_resolving_unit_ends_a_dossier_and_a_former_one_no_longer_does() -> 
     assert (by_the_present.status, by_the_present.flags) == ("resolved", ())
 
 
+def test_a_forwarding_after_the_end_gives_nobody_else_the_outcome_nor_more_time() -> None:
+    life = (
+        (at("08:30"), received()),
+        (at("09:00"), Forwarded(to_unit="05983")),
+        (at("10:00", "2026-10-09"), APPROVED),
+    )
+
+    ended, passed_on = fold(*life), fold(*life, (at("11:00", "2026-10-09"), Forwarded(to_unit="LS-STP")))
+
+    assert ended.resolving_unit == "05983"
+    assert ended.ended_on is not None
+    assert ended.due_on is not None
+    assert ended.due_on < ended.ended_on
+    assert replace(passed_on, position=ended.position, recorded_at=ended.recorded_at, flags=()) == ended
+    assert passed_on.flags == ("event_after_close",)
+
+
+def test_the_last_forwarding_until_the_end_counts_however_late_the_end_was_recorded() -> None:
+    *before, outcome, later = happened(
+        (at("08:30"), received()),
+        (at("09:00"), Forwarded(to_unit="05977")),
+        (at("10:00"), Forwarded(to_unit="05983")),
+        (at("10:00"), APPROVED),
+        (at("11:00"), Forwarded(to_unit="LS-STP")),
+    )
+
+    found = lifecycle.fold("H37", [*before, replace(outcome, recorded_at=at("12:00")), later], KNOWN)
+
+    assert (found.resolving_unit, found.flags) == ("05983", ("event_after_close",))
+
+
+PASSED_ON = (received(), Forwarded(to_unit="05983"), Forwarded(to_unit="LS-STP"))
+
+
+@pytest.mark.parametrize(
+    ("events", "senders", "named"),
+    [
+        pytest.param(PASSED_ON, ("05977", "05977", "05983"), {"05977", "05983", "LS-STP"}, id="one-by-another"),
+        pytest.param(PASSED_ON, ("05977", "05983", "LS-STP"), {"05977"}, id="each-by-itself"),
+        pytest.param(PASSED_ON, ("05977", "LS-STP", None), {"05977", "LS-STP"}, id="by-the-province"),
+        pytest.param(
+            (received(resolving_unit="05983"), Corrected(event_id="e1", resolving_unit="LS-STP")),
+            ("05977", "05977"),
+            {"05977", "05983", "LS-STP"},
+            id="corrected",
+        ),
+        pytest.param(
+            (received(), Corrected(event_id="e1", receiving_unit="05983")), ("05977", "05983"), {"05977"}, id="claimed"
+        ),
+    ],
+)
+def test_a_unit_has_part_in_a_dossier_by_its_receipt_or_by_somebody_who_had(
+    events: Sequence[Data], senders: Sequence[str | None], named: set[str]
+) -> None:
+    sent = [
+        occurrence if sender is None else sent_by(sender, occurrence)
+        for occurrence, sender in zip(
+            happened(*((at(f"{hour:02d}:00"), data) for hour, data in enumerate(events, 8))), senders, strict=True
+        )
+    ]
+
+    assert lifecycle.units_named(sent) == lifecycle.units_named(sent[::-1]) == named
+
+
 def test_what_is_recorded_within_eight_working_hours_is_not_late_even_over_days_off() -> None:
     friday = happened((at("16:00", "2026-10-02"), received()))[0]
-    monday = replace(friday, recorded_at=at("15:59"))
+    monday = replace(friday, recorded_at=at("16:00"))
     too_late = replace(friday, recorded_at=at("16:01"))
 
     assert lifecycle.fold("H37", [monday], KNOWN).flags == ()
@@ -360,6 +427,10 @@ def test_a_dossier_voided_before_its_receipt_misses_none() -> None:
     assert (standing.status, standing.flags) == ("voided", ())
 
 
+ENDS: tuple[Data, ...] = (APPROVED, Returned(channel="counter"), Declined(), Withdrawn(), Stopped())
+
+
+@pytest.mark.parametrize("end", ENDS, ids=lambda data: type(data).__name__)
 @pytest.mark.parametrize(
     "late",
     [
@@ -367,17 +438,57 @@ def test_a_dossier_voided_before_its_receipt_misses_none() -> None:
         SupplementRequested(),
         Paused(reason="appraisal"),
         Extended(due_at=at("17:00", "2026-10-09")),
-        Declined(),
-        Withdrawn(),
-        Stopped(),
+        *ENDS[1:],
+        APPROVED,
     ],
     ids=lambda data: type(data).__name__,
 )
-def test_what_opens_or_ends_a_dossier_after_its_end_is_flagged(late: Data) -> None:
-    standing = fold((at("08:30", "2026-10-02"), received()), (at("09:00", "2026-10-02"), APPROVED), (at("08:00"), late))
+def test_what_opens_or_ends_a_dossier_after_its_end_is_flagged(late: Data, end: Data) -> None:
+    standing = fold((at("08:30", "2026-10-02"), received()), (at("09:00", "2026-10-02"), end), (at("08:00"), late))
 
-    assert "event_after_close" in standing.flags
-    assert (standing.status, standing.ended_at) == ("resolved", at("09:00", "2026-10-02"))
+    # The result is handed over after the outcome, perhaps twice; a second outcome has a flag of its own.
+    is_odd = (type(end), type(late)) not in {(Resolved, Returned), (Resolved, Resolved), (Returned, Returned)}
+    assert ("event_after_close" in standing.flags) == is_odd
+    assert end is not APPROVED or (standing.status, standing.ended_at) == ("resolved", at("09:00", "2026-10-02"))
+
+
+@pytest.mark.parametrize("end", ENDS, ids=lambda data: type(data).__name__)
+def test_the_earliest_end_of_a_kind_stands(end: Data) -> None:
+    assert fold((at("08:30"), received()), (at("10:00"), end), (at("11:00"), end)).ended_at == at("10:00")
+
+
+def test_what_the_outcome_tells_is_kept() -> None:
+    outcome = Resolved(outcome="approved", result="both", in_person=True, reused_data=True, digitised=True)
+
+    told, untold = (fold((at("08:30"), received()), (at("09:00"), end)) for end in (outcome, APPROVED))
+
+    assert (told.result, told.in_person, told.reused_data, told.digitised) == ("both", True, True, True)
+    assert (untold.result, untold.in_person, untold.reused_data, untold.digitised) == (
+        "electronic",
+        False,
+        False,
+        False,
+    )
+
+
+def test_flags_are_in_the_order_of_their_names() -> None:
+    standing = fold(
+        (at("08:30"), received(procedure="unknown")),
+        (at("08:40"), received()),
+        (at("09:00"), APPROVED),
+        (at("09:30"), APPROVED),
+        (at("10:00"), Withdrawn()),
+    )
+
+    assert standing.flags == ("event_after_close", "repeated_receipt", "repeated_resolution", "unknown_procedure")
+
+
+def test_what_a_limited_sender_tells_before_the_receipt_waits_for_it() -> None:
+    (paid,) = happened((at("09:00"), Paid(amount=5, method="online")))
+
+    found = lifecycle.fold("H37", [sent_by("05977", paid)], KNOWN)
+
+    assert (found.status, found.payments, found.flags) == ("unreceived", 1, ("missing_receipt",))
 
 
 @pytest.mark.parametrize(
@@ -407,6 +518,13 @@ def test_what_was_offered_at_the_receipt_is_the_sender_s_or_the_procedure_s() ->
     assert fold((at("08:30"), received(online_level="none"))).online_level == "none"
 
 
+def test_a_resolving_unit_that_is_none_on_the_day_is_flagged() -> None:
+    standing = fold((at("08:30"), received(resolving_unit="00000")))
+
+    assert standing.flags == ("unknown_unit",)
+    assert (standing.receiving_unit_since, standing.resolving_unit_since) == (date(2025, 7, 1), None)
+
+
 def test_a_unit_that_is_none_on_the_day_is_flagged() -> None:
     standing = fold((at("08:30"), received(receiving_unit="00000")))
 
@@ -434,6 +552,28 @@ def test_a_payment_refunded_in_whole_no_longer_counts(payments: list[int], refun
 
     assert (standing.payments, standing.payments_online, standing.fee_due) == (left, left, left > 0)
     assert standing.flags == ()
+
+
+@pytest.mark.parametrize(
+    ("payments", "refunds", "left_online"),
+    [
+        pytest.param([(5, "online"), (5, "cash")], [5], 1, id="the-latest-of-that-amount"),
+        pytest.param([(7, "cash"), (5, "online"), (5, "online")], [7], 2, id="the-one-of-that-amount-first"),
+        pytest.param([(5, "cash"), (7, "online")], [2, 5], 1, id="not-what-is-left-of-another"),
+        pytest.param([(7, "online"), (5, "cash")], [2, 5], 1, id="not-one-refunded-in-part"),
+        pytest.param([(5, "online"), (5, "cash")], [5, 5], 0, id="each-once"),
+    ],
+)
+def test_a_refund_is_set_against_the_payment_that_it_fits(
+    payments: list[tuple[int, Any]], refunds: list[int], left_online: int
+) -> None:
+    standing = fold(
+        (at("08:30"), received()),
+        *((at(f"09:{n:02d}"), Paid(amount=amount, method=method)) for n, (amount, method) in enumerate(payments)),
+        *((at(f"10:{n:02d}"), Refunded(amount=amount)) for n, amount in enumerate(refunds)),
+    )
+
+    assert standing.payments_online == left_online
 
 
 def test_more_refunded_than_paid_is_flagged() -> None:
@@ -523,3 +663,53 @@ def test_every_kind_of_event_is_drawn_in_the_tests_of_the_fold() -> None:
     note()
 
     assert drawn == set(get_args(Data))
+
+
+_senders = st.sampled_from([None, frozenset({"05977"}), frozenset({"05983"}), frozenset({"05983", "LS-STP"})])
+_sent_lives = st.lists(st.tuples(_instants, _data, _senders), min_size=1, max_size=12)
+
+
+@given(_sent_lives, st.randoms(use_true_random=False))
+def test_arrival_order_never_changes_whose_a_dossier_is_and_was(
+    events: list[tuple[datetime, Data, frozenset[str] | None]],
+    random: Any,  # noqa: ANN401
+) -> None:
+    in_order = [
+        replace(occurrence, sender_units=senders)
+        for occurrence, (_, _, senders) in zip(happened(*((at_, data) for at_, data, _ in events)), events, strict=True)
+    ]
+    shuffled = list(in_order)
+    random.shuffle(shuffled)
+
+    one, other = log.folded("H", in_order, KNOWN), log.folded("H", shuffled, KNOWN)
+
+    assert one == other
+
+
+# However long a calendar declares days off, beyond them work goes on, so every count comes to an end.
+NEVER_WORKED = catalogue(
+    reference.units("20"),
+    reference.procedures(),
+    [CalendarDay(on_day=date(2026, 1, 1) + timedelta(days=n), working=False, name="x") for n in range(1_000)],
+)
+_far = st.datetimes(datetime(1990, 1, 2), datetime(2099, 12, 30)).map(  # noqa: DTZ001 - the offset is added at once
+    lambda when: when.replace(tzinfo=VIETNAM)
+)
+_far_data = st.one_of(
+    _data,
+    st.builds(Supplemented, due_at=st.none() | _far),
+    st.builds(Extended, due_at=_far),
+    st.builds(SupplementRequested),
+)
+
+
+@given(st.lists(st.tuples(_far, _far_data), max_size=8), _far)
+def test_the_fold_is_total_over_all_instants_that_an_event_may_name(
+    events: list[tuple[datetime, Data]], received_at: datetime
+) -> None:
+    for catalogue_ in (KNOWN, NEVER_WORKED):
+        history = happened((received_at, received(due_at=None)), *events)
+        standing = lifecycle.fold("H", history, catalogue_)
+        steps = lifecycle.explain_due(history, catalogue_)
+
+        assert not steps or steps[-1].due_at == standing.due_at

@@ -233,7 +233,7 @@ def test_a_waiting_feed_is_answered_with_an_empty_page_when_the_process_stops(da
 
 
 def test_a_position_this_system_never_gave_out_is_a_problem(system: System) -> None:
-    texts = ["x", "-1", "1.5", "1e3", "٣", "9" * 19, " 1", "0x1"]
+    texts = ["", "x", "-1", "1.5", "1e3", "٣", "9" * 19, " 1", "0x1"]
 
     with system.client() as client:
         answers = {
@@ -241,7 +241,8 @@ def test_a_position_this_system_never_gave_out_is_a_problem(system: System) -> N
             for path in ("/v1/feed", "/v1/events")
             for text in texts
         }
-        answers["/v1/events", "cursor"] = client.get("/v1/events", params={"cursor": "x"})
+        for cursor in ("x", ""):
+            answers["/v1/events", f"cursor {cursor}"] = client.get("/v1/events", params={"cursor": cursor})
 
     assert {asked: answer.status_code for asked, answer in answers.items()} == dict.fromkeys(answers, 422)
     assert {answer.json()["code"] for answer in answers.values()} == {"unknown_position"}

@@ -76,7 +76,7 @@ def test_a_cut_off_and_a_restart_have_columns_of_their_own_that_may_be_missing_o
     assert (second.cut_off, second.restarts_after_supplement) == (None, False)
 
 
-@pytest.mark.parametrize("cut_off", ["25:00", "3 giờ", "15:00:30", "15:00+07:00"])
+@pytest.mark.parametrize("cut_off", ["25:00", "3 giờ", "54000", "15:00:30", "15:00+07:00"])
 def test_a_cut_off_is_a_time_of_day_in_vietnam_to_the_minute(cut_off: str) -> None:
     csv = PROCEDURE_HEADER + b",cut_off\nP-1,A,F,B,2,working_days,,0,true,full,2024-01-01,,false," + cut_off.encode()
 
@@ -136,6 +136,15 @@ def test_a_column_that_is_missing_or_repeated_is_named() -> None:
 def test_json_that_holds_no_days_is_refused(body: bytes) -> None:
     with pytest.raises(InvalidReference):
         uploads.read(body, "application/json", CalendarDay)
+
+
+@pytest.mark.parametrize("on_day", [0, "0", 1798675200, "0.0e-9"])
+def test_a_number_is_no_day_of_the_year_1970(on_day: object) -> None:
+    body = json.dumps([{"on_day": on_day, "working": False, "name": "Nghỉ bù"}]).encode()
+
+    (error,) = _refused(body, CalendarDay, "application/json").errors
+
+    assert (error["pointer"], error["detail_vi"]) == ("/on_day", "Ngày phải theo dạng 2026-10-05.")
 
 
 def test_every_faulty_entry_of_a_json_upload_is_named() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import orjson
 import pytest
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.cli import reference
@@ -144,6 +145,23 @@ def test_a_process_that_dies_within_a_chunk_leaves_nothing_of_it(database_url: s
     assert (left, changed) == ([""], 3)
 
 
+def test_a_chunk_that_takes_too_long_leaves_its_rest_to_the_next(database_url: str) -> None:
+    async def run() -> tuple[list[int | None], Sequence[Standing]]:
+        async with _known(database_url) as database:
+            await _record(database, *_unknown(120))
+            await _put(database, [NEW])
+            changed = []
+            while waiting := await _waiting(database):
+                changed.append(await refold.chunk(database, Catalogues(), waiting[0], hold_seconds=0))
+            return changed, await _feed(database)
+
+    changed, feed = asyncio.run(run())
+
+    assert changed == [50, 50, 20]
+    assert [standing.position for standing in feed] == list(range(121, 241))
+    assert {standing.field for standing in feed} == {THREE_DAYS.field.code}
+
+
 def test_two_processes_at_the_same_change_fold_each_dossier_once(database_url: str) -> None:
     async def run() -> tuple[list[set[int | None]], Sequence[Standing]]:
         async with _known(database_url) as database:
@@ -160,6 +178,25 @@ def test_two_processes_at_the_same_change_fold_each_dossier_once(database_url: s
     # The one that comes second learns that there is nothing left to do; the last look finds no dossier.
     assert changed == [{2, None}, {2, None}, {2, None}, {0, None}]
     assert [standing.position for standing in feed] == list(range(7, 13))
+
+
+def test_units_noted_wrongly_as_having_lost_a_dossier_are_put_right(database_url: str) -> None:
+    async def run() -> tuple[Sequence[Standing], Sequence[Standing]]:
+        async with _known(database_url) as database:
+            await _record(database, received("H37-0"), received("H37-1"))
+            async with database.begin() as transaction:
+                noted = text("UPDATE dossier.dossier SET former_units = :units WHERE code = 'H37-0'")
+                await transaction.execute(noted, {"units": [OTHER_UNIT]})
+            await _put(database, [_day("2026-12-25")])
+            await _finish(database)
+            other = _GRANT.model_copy(update={"units": frozenset([OTHER_UNIT])})
+            async with database.connect() as transaction:
+                return await reads.feed_after(transaction, other, 0, 10), await _feed(database)
+
+    others, feed = asyncio.run(run())
+
+    assert others == []
+    assert [(standing.code, standing.position) for standing in feed] == [("H37-1", 2), ("H37-0", 3)]
 
 
 def test_what_stands_as_before_keeps_its_position(database_url: str) -> None:

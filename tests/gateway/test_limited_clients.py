@@ -1,11 +1,13 @@
 """A client of some units sees and writes theirs alone, on every route and in every figure, answer and error."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
 import httpx
 import pytest
 
 from services.contract import Flag
+from services.gateway.domain.access import ROUTES
 from tests.builders import OTHER_UNIT, PROCEDURE, SOURCE, UNIT, Json, forwarded, paid, received, resolved
 from tests.running import System
 
@@ -102,6 +104,54 @@ def test_a_dossier_of_another_unit_is_as_unknown_as_one_that_does_not_exist(syst
     assert (theirs.status_code, nobodys.status_code) == (404, 404)
     assert theirs.text.replace("H37-theirs", "H37-nobody") == nobodys.text
     assert theirs.headers.keys() == nobodys.headers.keys()
+
+
+_ASKED: Mapping[tuple[str, str], Sequence[Any]] = {
+    ("GET", "/v1/events"): ["", "?subject=H37-theirs", "?source=urn:theirs", "?type=resolved"],
+    ("GET", "/v1/feed"): ["", "?limit=1"],
+    ("GET", "/v1/dossiers"): ["", "?status=resolved", f"?unit={UNIT}&role=receiving", "?sort=due"],
+    ("GET", "/v1/dossiers/{code}"): ["", "/due"],
+    ("GET", "/v1/backlog"): ["", "?role=receiving"],
+    ("GET", "/v1/rates"): ["?period=2026", "?period=2026&role=receiving", f"?period=2026&unit={OTHER_UNIT}"],
+    ("GET", "/v1/checkpoint"): [""],
+    ("GET", "/v1/reference/changes"): [""],
+    **{("GET", f"/v1/{name}"): ["", "?versions=all"] for name in ("units", "procedures")},
+    ("GET", "/v1/calendar"): [""],
+    **{("PUT", f"/v1/{name}"): [[]] for name in ("units", "procedures", "calendar")},
+    ("POST", "/v1/events"): [
+        resolved("H37-guess", event_id="theirs-1", source="urn:theirs"),
+        [resolved("H37-guess", event_id="theirs-1", source="urn:theirs"), {}],
+    ],
+    ("POST", "/v1/national-portal/DongBoHoSoMC"): [{"data": [{"MaHoSo": "H37-guess"}]}],
+    ("POST", "/v1/national-portal/CapNhatTienDoHoSoMC"): [{"data": [{"MaHoSo": "H37-guess"}]}],
+}
+"""What a client of one unit asks of every route there is: queries, or bodies that do not name what they are after."""
+
+
+def test_no_route_tells_a_client_of_a_dossier_of_another_unit(system: System) -> None:
+    """Open Zaak forgot its scopes at three side doors in one summer: a search, an expansion and lists."""
+    with system.client() as province:
+        position = _post(
+            province,
+            received("H37-theirs", event_id="theirs-1", source="urn:theirs", receiving_unit=OTHER_UNIT),
+            resolved("H37-theirs", event_id="theirs-2", source="urn:theirs", at="2026-10-06T09:41:17+07:00"),
+        )
+        province.get("/v1/rates", params={"period": "2026", "min_position": position}).raise_for_status()
+
+    with system.client(name="limited", units=[UNIT]) as client:
+        told = {
+            (method, path, str(asked)): client.request(
+                method,
+                path.replace("{code}", "H37-theirs") + (asked if method == "GET" else ""),
+                json=None if method == "GET" else asked,
+            ).text
+            for (method, path), every in _ASKED.items()
+            for asked in every
+        }
+
+    assert set(_ASKED) == {(route.method, route.path) for route in ROUTES}
+    traces = ("H37-theirs", "theirs-2", "09:41:17", '"received":1', '"resolved":1', '"pending":1')
+    assert [asked for asked, text in told.items() if any(trace in text for trace in traces)] == []
 
 
 def test_feed_and_log_hold_the_clients_dossiers_alone(system: System) -> None:

@@ -303,6 +303,66 @@ def test_a_correction_moves_a_dossier_and_leaves_nothing_behind(system: System) 
     assert (after["resolved"], after["resolved_late"], after["resolved_on_time"]) == (1, 0, 1)
 
 
+def test_a_receipt_at_the_first_instant_of_a_period_counts_in_it_and_not_in_the_one_before(system: System) -> None:
+    """In OpenCPS it fell into the period before; and midnight in Vietnam is 17:00 of the day before in UTC."""
+    with system.client() as client:
+        position = _post(
+            client,
+            received("H37-first", at="2026-10-01T00:00:00+07:00"),
+            received("H37-first-in-utc", at="2026-09-30T17:00:00Z"),
+            received("H37-last", at="2026-10-31T23:59:59.999999+07:00"),
+            received("H37-before", at="2026-09-30T23:59:59.999999+07:00"),
+            received("H37-after", at="2026-10-31T17:00:00Z"),
+        )
+        periods = ["2026-09", "2026-10", "2026-11", "2026-Q3", "2026-Q4", "2026-10-01", "2026-10-31"]
+        counted = [_rates(client, position, period=period)["total"]["counts"]["received"] for period in periods]
+
+    assert counted == [1, 3, 1, 1, 4, 2, 1]
+
+
+def test_an_outcome_told_a_year_late_still_counts_in_its_month(system: System) -> None:
+    """GOV.UK Notify assumes that nothing changes after nine days; elsewhere late data leaves figures stale for ever."""
+    told = [
+        received("H37-1", at="2025-08-04T08:30:00+07:00", due_at="2025-08-05T17:00:00+07:00"),
+        resolved("H37-1", at="2025-08-05T10:00:00+07:00"),
+    ]
+
+    with system.client() as client:
+        before = _rates(client, _post(client, told[0]), period="2025-08")["total"]["counts"]
+        after = _rates(client, _post(client, told[1]), period="2025-08")["total"]["counts"]
+
+    assert (before["resolved"], before["pending"]) == (0, 1)
+    assert (after["resolved_on_time"], after["pending"]) == (1, 0)
+
+
+def test_a_figure_already_told_is_corrected_by_correcting_or_retracting_the_event_behind_it(system: System) -> None:
+    """DIGIT refuses whatever comes for a day that was told before, so that a wrong number stays."""
+    late = resolved("H37-1", at="2026-10-06T09:00:00+07:00")
+    changed = {"event_id": late["id"], "time": "2026-10-05T09:00:00+07:00"}
+    correction = event("corrected", "H37-1", changed, at="2026-10-07T09:00:00+07:00")
+    retraction = event("retracted", "H37-1", {"event_id": late["id"], "reason": "x"}, at="2026-10-08T09:00:00+07:00")
+
+    with system.client() as client:
+        told = [
+            _rates(client, _post(client, *events))["total"]["counts"]
+            for events in ([received("H37-1"), late], [correction], [retraction])
+        ]
+
+    measures = ("resolved_late", "resolved_on_time", "pending")
+    assert [[counts[name] for name in measures] for counts in told] == [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
+
+
+def test_a_dossier_of_the_future_is_in_no_figure_of_today(system: System) -> None:
+    """Open Zaak takes a case that begins in 2030, says 201 and nothing else."""
+    with system.client() as client:
+        position = _post(client, received("H37-1", at="2090-01-02T08:30:00+07:00", due_at=None))
+        counts = _rates(client, position, period="2026")["total"]["counts"]
+        flags = client.get("/v1/dossiers/H37-1").json()["dossier"]["flags"]
+
+    assert set(counts.values()) == {0}
+    assert "future_time" in flags
+
+
 def test_a_unit_put_just_now_is_counted_with_its_first_event(system: System) -> None:
     unit = {"code": "99999", "name": "Xã Mới", "kind": "commune", "valid_from": "2026-10-01"}
 

@@ -85,6 +85,26 @@ def test_a_forwarded_dossier_counts_for_both_units_in_their_roles() -> None:
     assert counts(forwarded, DUE_ON, "resolving") == {}
 
 
+def test_an_outcome_is_counted_on_its_own_day_and_not_on_that_of_the_receipt() -> None:
+    """OpenCPS took Saturday's results from the day of receipt."""
+    saturday, monday = date(2026, 10, 10), date(2026, 10, 12)
+    counted_first = resolved(monday, received_on=saturday, due_on=monday)
+    counted_last = resolved(saturday, received_on=date(2026, 10, 9), due_on=saturday)
+
+    assert counts(counted_first, saturday) == {"received": 1}
+    assert counts(counted_first, monday) == {"resolved": 1, "resolved_on_time": 1, "full_online": 1}
+    assert counts(counted_last, saturday) == {"resolved": 1, "resolved_on_time": 1, "full_online": 1}
+
+
+def test_a_late_outcome_is_charged_to_the_unit_that_decided_and_told_apart_for_the_counter() -> None:
+    """OpenCPS charged every late dossier to the unit itself, whoever was late."""
+    late = resolved(date(2026, 10, 12), resolving_unit="LS-STP")
+
+    assert counts(late, date(2026, 10, 12), "resolving", "LS-STP")["resolved_late"] == 1
+    assert counts(late, date(2026, 10, 12), "resolving") == {}
+    assert counts(late, date(2026, 10, 12), "receiving")["resolved_late"] == 1
+
+
 def test_a_dossier_without_a_receipt_counts_for_nothing() -> None:
     assert tally.contribution(Standing(code="H", status="unreceived", ended_on=DUE_ON)) == {}
 

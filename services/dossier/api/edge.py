@@ -8,6 +8,9 @@ from fastapi import Request, Response
 
 JSON = "application/json"
 
+POSITION = r"^[0-9]{1,18}$"
+"""What a position looks like, for the OpenAPI document; 18 digits fit a bigint."""
+
 
 class UnsupportedMediaType(Exception):
     """The body is of a type that this route does not read."""

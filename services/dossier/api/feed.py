@@ -38,7 +38,13 @@ class PositionAhead(Exception):
 
 
 _Limit = Annotated[int, Query(ge=1, le=_LARGEST_PAGE, description="The most that one page may hold.")]
-_After = Annotated[str, Query(description="A position that this system gave out; what comes after it is answered.")]
+_After = Annotated[
+    str,
+    Query(
+        description="A position that this system gave out; what comes after it is answered.",
+        json_schema_extra={"pattern": edge.POSITION},
+    ),
+]
 _Wait = Annotated[float, Query(ge=0, le=30, description="Seconds to hold back an empty page.")]
 _Kind = Annotated[str, StringConstraints(pattern=f"^({'|'.join(_KINDS)})$")]
 
@@ -85,7 +91,9 @@ def router(state: State) -> APIRouter:
         async def read(after: int) -> _Page[Recorded]:
             return await _page(state, grant, after, limit, lambda t: reads.events_after(t, grant, after, limit, sought))
 
-        page = await _found(state, request, grant, wait, await read(edge.position(cursor or after)), read)
+        page = await _found(
+            state, request, grant, wait, await read(edge.position(after if cursor is None else cursor)), read
+        )
         content = {
             "items": [event_json(event) for event in page.found],
             "next_cursor": str(page.reached) if len(page.found) == limit else None,

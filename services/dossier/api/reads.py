@@ -167,7 +167,7 @@ def router(state: State) -> APIRouter:
         )
         sorted_by = sort or ("due" if overdue or due_from or due_before else "code")
         list_ = _digest(wanted, sorted_by, on)
-        day, after = _place(cursor, list_, sorted_by) if cursor else (on or vietnamese_day(clock.now()), None)
+        day, after = (on or vietnamese_day(clock.now()), None) if cursor is None else _place(cursor, list_, sorted_by)
         async with state.database.connect() as transaction:
             # One more than a page tells whether there is a next one.
             found = await reads.dossiers(

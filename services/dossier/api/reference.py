@@ -5,12 +5,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
 from datetime import date
 from http import HTTPStatus
+from itertools import islice
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.contract import VIETNAM, CalendarDay, Frozen, Grant, Procedure, Unit, vietnamese_day
+from services.contract import VIETNAM, CalendarDay, Day, Frozen, Grant, Procedure, Unit, vietnamese_day
 from services.dossier import uploads
 from services.dossier.api import documents, edge
 from services.dossier.domain import revision
@@ -31,7 +32,7 @@ _LARGEST_PAGE = 5_000
 _CURSOR = r"^\d{1,18}:[^\x00-\x1f\x7f]{1,120}$"
 
 _Versions = Annotated[Literal["in_force", "all"], Query(description="Those in force on the day, or every version.")]
-_Day = Annotated[date | None, Query(description="A day; default: today in Vietnam.")]
+_Day = Annotated[Day | None, Query(description="A day; default: today in Vietnam.")]
 _DryRun = Annotated[bool, Query(description="Answer as if, and store nothing.")]
 
 
@@ -125,12 +126,15 @@ async def _put(  # noqa: PLR0913 - each names a part of the request
         if not dry_run:
             # Events being recorded are judged wholly by the old or wholly by the new reference data.
             await log.hold(transaction, grant.province)
-        made = await asyncio.to_thread(revision.revised, await stored(transaction, grant.province), upload.entries)
+        before = await stored(transaction, grant.province)
+        made = await asyncio.to_thread(revision.revised, before, upload.entries)
         uploads.refuse(upload, made.faults)
         if not dry_run:
             await reference.put(transaction, grant.province, made.changes, client=grant.client, at=clock.now())
     if made.changes and not dry_run:
         state.recorded.ring()
+    # These may be many, and are looked for when nobody waits for it any longer.
+    warnings = await asyncio.to_thread(lambda: list(islice(revision.warnings(before, upload.entries), _MOST_NAMED)))
     reach = revision.reach(made.changes)
     async with state.database.connect() as transaction:
         # Counted when nobody waits for it any longer: it is a look at every dossier.
@@ -145,7 +149,7 @@ async def _put(  # noqa: PLR0913 - each names a part of the request
         "affected_dossiers": affected,
         "dry_run": dry_run,
         "changes": [_change_json(change) for change in made.changes[:_MOST_NAMED]],
-        "warnings": [asdict(warning) for warning in made.warnings[:_MOST_NAMED]],
+        "warnings": [asdict(warning) for warning in warnings],
     }
     return edge.json(report, headers={"Motcua-Reference": str(version)})
 

@@ -4,7 +4,7 @@ The first day is not counted (Civil Code, art. 147), a term that ends on a day o
 (art. 148.5), and what is received after the cut-off counts as received on the next working day.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime, time, timedelta
 from typing import assert_never
 
@@ -124,8 +124,14 @@ def describe(worked: timedelta) -> tuple[int, int, int]:
 
 def departures(first: date, last: date, exceptions: Exceptions) -> Iterator[date]:
     """Yield the weekdays off and the weekend days worked from `first` through `last`, in order."""
-    for on_day in sorted(day for day in exceptions if first <= day <= last):
-        if exceptions[on_day] != (on_day.weekday() < _SATURDAY):
+    length = (last - first).days + 1
+    # A calendar may hold every day of three centuries, and a time may last as long: the shorter of them is walked.
+    days: Iterable[date] = (first + n * _ONE_DAY for n in range(length))
+    if len(exceptions) < length:
+        days = sorted(day for day in exceptions if first <= day <= last)
+    for on_day in days:
+        usual = on_day.weekday() < _SATURDAY
+        if exceptions.get(on_day, usual) != usual:
             yield on_day
 
 

@@ -63,7 +63,7 @@ class _Life:
     """What the fold has seen of a dossier so far; it lives for one fold and is seen by nobody else."""
 
     received: Happened[Received] | None = None
-    forwarded: Happened[Forwarded] | None = None
+    forwardings: list[Happened[Forwarded]] = field(default_factory=list)
     resolved: Happened[Resolved] | None = None
     returned: Happened[Returned] | None = None
     declined: Happened[Declined] | None = None
@@ -147,7 +147,7 @@ def _lived(effect: Effect, catalogue: Catalogue) -> _Life:
 
 def _is_foreign(occurrence: Occurrence, life: _Life, receipt: Received) -> bool:
     """Tell whether the sender was neither the receiving unit nor the resolving unit of that time."""
-    resolving_unit = life.forwarded.data.to_unit if life.forwarded else receipt.resolving_unit
+    resolving_unit = life.forwardings[-1].data.to_unit if life.forwardings else receipt.resolving_unit
     return not {receipt.receiving_unit, resolving_unit} & (occurrence.sender_units or frozenset())
 
 
@@ -172,7 +172,7 @@ def _received(life: _Life, receipt: Happened[Received]) -> None:
 
 def _forwarded(life: _Life, forwarding: Happened[Forwarded]) -> None:
     _flag_if(life, closed=_closed(life))
-    life.forwarded = forwarding
+    life.forwardings.append(forwarding)
 
 
 def _supplement_requested(life: _Life, request: Happened[SupplementRequested]) -> None:
@@ -332,18 +332,25 @@ def _end(life: _Life) -> _Ended:
     return "pending", None, None
 
 
+def _forwarding(life: _Life) -> Happened[Forwarded] | None:
+    """Return the last forwarding before the end of processing: a later one gives nobody else the outcome, nor time."""
+    ended_at = _end(life)[1]
+    return next((f for f in reversed(life.forwardings) if ended_at is None or f.at <= ended_at), None)
+
+
 def _resolver(life: _Life, received: Happened[Received], catalogue: Catalogue) -> tuple[str, Unit | None]:
     """Return the resolving unit's code and what the code meant when that unit got the dossier."""
-    if life.forwarded is not None:
-        to_unit = life.forwarded.data.to_unit
-        return to_unit, catalogue.unit(to_unit, vietnamese_day(life.forwarded.at))
+    forwarded = _forwarding(life)
+    if forwarded is not None:
+        to_unit = forwarded.data.to_unit
+        return to_unit, catalogue.unit(to_unit, vietnamese_day(forwarded.at))
     code = received.data.resolving_unit or received.data.receiving_unit
     return code, catalogue.unit(code, vietnamese_day(received.at))
 
 
 def _due(life: _Life, received: Happened[Received], resolver: Unit | None, catalogue: Catalogue) -> deadline.Due:
     """Return when the dossier is due; only pauses before the end of processing count."""
-    receipt, forwarded = received.data, life.forwarded
+    receipt, forwarded = received.data, _forwarding(life)
     elsewhere = forwarded is not None and forwarded.data.to_unit != receipt.receiving_unit
     return deadline.due(
         deadline.Case(
@@ -463,7 +470,7 @@ def _known_from_receipt(
     if receiver is None or resolver is None:
         flags.add("unknown_unit")
     # Until a named resolving unit has got the dossier, nobody knows from when its limit counts.
-    on_its_way = life.forwarded is None and receipt.resolving_unit not in {None, receipt.receiving_unit}
+    on_its_way = _forwarding(life) is None and receipt.resolving_unit not in {None, receipt.receiving_unit}
     if due.beyond_limit and not on_its_way:
         flags.add("due_beyond_limit")
     if due.at is not None and due.at < received.at:

@@ -56,20 +56,15 @@ class Reach:
 
 @dataclass(frozen=True, slots=True)
 class Revision(Generic[E]):
-    """What an upload changes, what forbids it, and what is odd about it."""
+    """What an upload changes, and what forbids it."""
 
     changes: Sequence[Change[E]]
     faults: Sequence[Fault]
-    warnings: Sequence[Warning]
 
 
 def revised(stored: Sequence[E], uploaded: Sequence[E]) -> Revision[E]:
     """Return what the upload makes of what is stored; no entry of it stands there twice."""
-    return Revision(
-        changes(stored, uploaded),
-        sorted(overlaps(stored, uploaded), key=lambda fault: fault.index),
-        list(warnings(stored, uploaded)),
-    )
+    return Revision(changes(stored, uploaded), sorted(overlaps(stored, uploaded), key=lambda fault: fault.index))
 
 
 def key(entry: Entry) -> str:

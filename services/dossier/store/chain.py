@@ -9,11 +9,10 @@ from typing import NamedTuple
 from sqlalchemy import Text, bindparam, cast, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.contract import Standing
 from services.dossier import tables
 from services.dossier.domain.record import FIRST_HASH, Entry
 from services.dossier.domain.verdict import Checkpoint
-from services.dossier.store.log import STANDING_FIELDS, Kept
+from services.dossier.store.log import Kept, kept_as
 
 _event, _dossier = tables.event.c, tables.dossier.c
 
@@ -71,13 +70,7 @@ async def dossiers_after(transaction: AsyncConnection, province: str, code: str,
     """Return at most `size` dossiers as they are kept, in the order of their codes, after `code`."""
     query = select(tables.dossier).where(_dossier.province == province, _dossier.code > code)
     rows = await transaction.execute(query.order_by(_dossier.code).limit(size))
-    return [
-        Kept(
-            Standing(**{name: row[name] for name in STANDING_FIELDS} | {"flags": tuple(row["flags"])}),
-            frozenset(row["former_units"]),
-        )
-        for row in rows.mappings()
-    ]
+    return [kept_as(row) for row in rows.mappings()]
 
 
 async def is_refolding(transaction: AsyncConnection, province: str) -> bool:

@@ -9,7 +9,7 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from sqlalchemy import Row, Text, bindparam, cast, delete, func, select
+from sqlalchemy import Row, RowMapping, Text, bindparam, cast, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.contract import Received, Standing
@@ -166,6 +166,12 @@ def folded(code: str, history: Sequence[Occurrence], catalogue: Catalogue) -> Ke
         return Kept(standing, frozenset())
     named = lifecycle.units_named(history)
     return Kept(standing, frozenset(named - {standing.receiving_unit, standing.resolving_unit}))
+
+
+def kept_as(row: RowMapping) -> Kept:
+    """Return the dossier that a whole row tells of."""
+    standing = {name: row[name] for name in STANDING_FIELDS} | {"flags": tuple(row["flags"])}
+    return Kept(Standing(**standing), frozenset(row["former_units"]))
 
 
 async def append(transaction: AsyncConnection, events: Sequence[Recorded], dossiers: Sequence[Kept]) -> None:

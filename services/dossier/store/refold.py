@@ -4,15 +4,15 @@ A function takes the transaction first and never commits.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Text, and_, any_, delete, func, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.contract import Standing
 from services.dossier import tables
 from services.dossier.domain.revision import Reach
+from services.dossier.store.log import Kept, kept_as
 from services.kit import db
 
 _COLUMNS = [column.name for column in tables.refold.columns]
@@ -113,9 +113,8 @@ def _within(reach: Reach) -> ColumnElement[bool]:
     return or_(*conditions)
 
 
-async def standings(transaction: AsyncConnection, province: str, codes: Collection[str]) -> Mapping[str, Standing]:
-    """Return how the dossiers stand as they are kept."""
-    columns = [tables.dossier.c[field.name] for field in fields(Standing)]
+async def kept(transaction: AsyncConnection, province: str, codes: Collection[str]) -> Mapping[str, Kept]:
+    """Return the dossiers as they are kept."""
     mine = tables.dossier.c.code == any_(literal(list(codes), ARRAY(Text)))
-    rows = await transaction.execute(select(*columns).where(tables.dossier.c.province == province, mine))
-    return {row.code: Standing(**{**row._mapping, "flags": tuple(row.flags)}) for row in rows}  # noqa: SLF001 - Row's documented mapping
+    rows = await transaction.execute(select(tables.dossier).where(tables.dossier.c.province == province, mine))
+    return {row["code"]: kept_as(row) for row in rows.mappings()}
