@@ -21,6 +21,7 @@ from services.dossier.catalogues import Catalogues
 from services.dossier.domain import lifecycle, record
 from services.dossier.domain.catalogue import Catalogue
 from services.dossier.domain.history import Occurrence
+from services.dossier.domain.record import Recorded
 from services.dossier.store import log
 from services.dossier.wire import Candidate, ItemError, item_error
 from services.kit import clock, db
@@ -246,7 +247,7 @@ class _Known:
     catalogue: Catalogue
     recorded: dict[tuple[str, str], log.Before]
     histories: dict[str, list[Occurrence]]
-    fresh: list[log.Recorded]
+    fresh: list[Recorded]
     touched: set[str]
     position: int
     hash: bytes
@@ -283,7 +284,7 @@ def _judge_one(grant: Grant, index: int, candidate: Candidate, known: _Known, no
     occurrence = Occurrence(known.position, now, event.source, event.id, event.time, event.data, grant.units)
     known.hash = record.chained(known.hash, occurrence, candidate.fingerprint, grant.client)
     known.fresh.append(
-        log.Recorded(
+        Recorded(
             grant.province,
             known.position,
             event.source,

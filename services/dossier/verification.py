@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.dossier.catalogues import Catalogues
 from services.dossier.domain import record
-from services.dossier.domain.record import FIRST_HASH, Entry
+from services.dossier.domain.record import FIRST_HASH, Recorded
 from services.dossier.domain.verdict import Checkpoint, Verdict
 from services.dossier.store import chain, log
 from services.dossier.store.log import Kept
@@ -73,7 +73,7 @@ async def _walk(database: AsyncEngine, province: str, known: Checkpoint | None, 
         after = reached.position
 
 
-def _departs_from(known: Checkpoint | None, reached: Checkpoint, following: Entry | None) -> Verdict | None:
+def _departs_from(known: Checkpoint | None, reached: Checkpoint, following: Recorded | None) -> Verdict | None:
     """Return what is wrong where the log passes the known checkpoint, going on from `reached` to `following`."""
     if known is None or reached.position > known.position:
         return None
@@ -91,7 +91,7 @@ def _departs_from(known: Checkpoint | None, reached: Checkpoint, following: Entr
     return None
 
 
-async def _broken_chain(database: AsyncEngine, reached: Checkpoint, entry: Entry, size: int) -> Verdict:
+async def _broken_chain(database: AsyncEngine, reached: Checkpoint, entry: Recorded, size: int) -> Verdict:
     """Return why the entry does not follow the event that was reached: the likeliest of the ways that it can happen."""
     place = entry.position
     after = place

@@ -22,7 +22,7 @@ import pytest
 from services.cli import demo, simulation
 from services.dossier import verification
 from services.dossier.domain import record
-from services.dossier.domain.record import FIRST_HASH, Entry
+from services.dossier.domain.record import FIRST_HASH, Recorded
 from services.dossier.domain.verdict import Checkpoint, Verdict
 from services.dossier.store import chain
 from services.kit import db
@@ -251,7 +251,7 @@ def test_dossiers_are_not_compared_while_changed_reference_data_is_still_being_a
 # --- Checkpoints ------------------------------------------------------------------------------------------------------
 
 
-async def _rechain(url: str, change: Callable[[Entry], Entry]) -> None:
+async def _rechain(url: str, change: Callable[[Recorded], Recorded]) -> None:
     """Write the whole log anew as somebody who knows all of this program would, leaving no trace in it."""
     database = db.engine(url, application="tests", connections=1)
     async with database.connect() as transaction:
@@ -275,7 +275,7 @@ async def _rechain(url: str, change: Callable[[Entry], Entry]) -> None:
         await connection.close()
 
 
-def _cheaper(entry: Entry) -> Entry:
+def _cheaper(entry: Recorded) -> Recorded:
     data = json.loads(entry.data) | ({"amount": 1} if entry.position == 3 else {})
     return entry._replace(data=json.dumps(data, sort_keys=True, separators=(",", ":")))
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from services.contract import Corrected
 from services.dossier.domain import record
-from services.dossier.domain.record import DATA_OF_TYPE, FIRST_HASH, Entry
+from services.dossier.domain.record import DATA_OF_TYPE, FIRST_HASH, Recorded
 from tests import builders
 from tests.running import System
 
@@ -74,8 +74,8 @@ def postgres(postgres_url: str) -> Iterator[Postgres]:
         runner.run(connection.close())
 
 
-def _entry(type_: str, fingerprint: bytes, data: str) -> Entry:
-    return Entry(1, "s", "1", type_, "H1", _AT, data, fingerprint, "c", None, _AT, b"")
+def _entry(type_: str, fingerprint: bytes, data: str) -> Recorded:
+    return Recorded("20", 1, "s", "1", type_, "H1", _AT, data, fingerprint, "c", None, _AT, b"")
 
 
 @pytest.mark.parametrize("type_", DATA_OF_TYPE)

@@ -12,10 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.contract import FEED_PAGE, VIETNAM, Code, FeedPage, Grant, Identifier, Standing
 from services.dossier.api import documents, edge
-from services.dossier.domain.record import DATA_OF_TYPE
+from services.dossier.domain.record import DATA_OF_TYPE, Recorded
 from services.dossier.state import State
 from services.dossier.store import log, reads
-from services.dossier.store.log import Head, Recorded
+from services.dossier.store.log import Head
 from services.dossier.store.reads import Sought
 from services.kit import door, parameters
 

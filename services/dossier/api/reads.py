@@ -29,6 +29,7 @@ from services.dossier.api import documents, edge, feed
 from services.dossier.domain import history, lifecycle
 from services.dossier.domain.catalogue import Catalogue
 from services.dossier.domain.history import Effect
+from services.dossier.domain.record import Recorded
 from services.dossier.state import State
 from services.dossier.store import log, reads
 from services.dossier.store.reads import BACKLOG_COUNTS, Awaiting, Place, Role, Sort, Wanted
@@ -252,7 +253,7 @@ def _place(text: str, of: str, sort: Sort) -> tuple[date, Place]:
     return cursor.on, Place(key, cursor.code)
 
 
-def _undone(event: log.Recorded, effect: Effect) -> dict[str, object]:
+def _undone(event: Recorded, effect: Effect) -> dict[str, object]:
     """Return by which events, named by their ids, an event was corrected and retracted."""
     key = event.source, event.id
     return {

@@ -54,9 +54,10 @@ def chained(previous: bytes, occurrence: Occurrence, fingerprint: bytes, client:
     )
 
 
-class Entry(NamedTuple):
-    """An event as the log holds it, its data as JSON in any formatting."""
+class Recorded(NamedTuple):
+    """An event as the log holds it: what its columns hold, in their order, `data` as JSON in any formatting."""
 
+    province: str
     position: int
     source: str
     id: str
@@ -71,7 +72,7 @@ class Entry(NamedTuple):
     hash: bytes
 
 
-def is_told_as_fingerprinted(entry: Entry) -> bool:
+def is_told_as_fingerprinted(entry: Recorded) -> bool:
     """Tell whether the entry still tells what it told when it was recorded."""
     try:
         data = orjson.dumps(orjson.loads(entry.data), option=orjson.OPT_SORT_KEYS)
@@ -81,7 +82,7 @@ def is_told_as_fingerprinted(entry: Entry) -> bool:
     return fingerprint(entry.type, entry.subject, entry.occurred_at, data) == entry.fingerprint
 
 
-def linked(previous: bytes, entry: Entry, position: int | None = None) -> bytes:
+def linked(previous: bytes, entry: Recorded, position: int | None = None) -> bytes:
     """Return the hash of the entry if it follows the event whose hash is `previous`, at `position` if that is given."""
     return _linked(
         previous,

@@ -10,7 +10,7 @@ from sqlalchemy import Text, bindparam, cast, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.dossier import tables
-from services.dossier.domain.record import FIRST_HASH, Entry
+from services.dossier.domain.record import FIRST_HASH, Recorded
 from services.dossier.domain.verdict import Checkpoint
 from services.dossier.store.log import Kept, kept_as
 
@@ -20,13 +20,13 @@ _event, _dossier = tables.event.c, tables.dossier.c
 class Placed(NamedTuple):
     """An entry of the log, and the position at which its dossier stands, None where there is no such dossier."""
 
-    entry: Entry
+    entry: Recorded
     dossier_position: int | None
 
 
 _PAGE = (
     select(
-        *(cast(_event.data, Text) if name == "data" else _event[name] for name in Entry._fields),
+        *(cast(_event.data, Text) if name == "data" else _event[name] for name in Recorded._fields),
         _dossier.position.label("dossier_position"),
     )
     .outerjoin(tables.dossier, (_dossier.province == _event.province) & (_dossier.code == _event.subject))
@@ -52,7 +52,7 @@ async def provinces(transaction: AsyncConnection) -> Sequence[str]:
 async def page_after(transaction: AsyncConnection, province: str, after: int, size: int) -> Sequence[Placed]:
     """Return at most `size` entries recorded after position `after`, in recording order."""
     rows = await transaction.execute(_PAGE, {"province": province, "after": after, "size": size})
-    return [Placed(Entry(*row[:-1]), row[-1]) for row in rows]
+    return [Placed(Recorded(*row[:-1]), row[-1]) for row in rows]
 
 
 async def checkpoint(transaction: AsyncConnection, province: str) -> Checkpoint:

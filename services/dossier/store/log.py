@@ -5,7 +5,6 @@ A function takes the transaction first and never commits.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import datetime
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -17,28 +16,10 @@ from services.dossier import tables
 from services.dossier.domain import lifecycle
 from services.dossier.domain.catalogue import Catalogue
 from services.dossier.domain.history import Key, Occurrence
-from services.dossier.domain.record import DATA_OF_TYPE, FIRST_HASH
+from services.dossier.domain.record import DATA_OF_TYPE, FIRST_HASH, Recorded
 from services.kit import db
 
 STANDING_FIELDS = [field.name for field in fields(Standing)]
-
-
-class Recorded(NamedTuple):
-    """An event as it stands in the log: what its columns hold, in their order, `data` as JSON."""
-
-    province: str
-    position: int
-    source: str
-    id: str
-    type: str
-    subject: str
-    occurred_at: datetime
-    data: str
-    fingerprint: bytes
-    client: str
-    sender_units: Sequence[str] | None
-    recorded_at: datetime
-    hash: bytes
 
 
 class Before(NamedTuple):

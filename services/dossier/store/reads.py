@@ -29,7 +29,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.contract import VIETNAM, Channel, Flag, Grant, PauseReason, Standing, Status
 from services.dossier import tables
-from services.dossier.store.log import STANDING_FIELDS, Recorded
+from services.dossier.domain.record import Recorded
+from services.dossier.store.log import STANDING_FIELDS
 
 Role = Literal["resolving", "receiving"]
 Sort = Literal["code", "due", "received"]
