@@ -43,4 +43,4 @@ bench: $(INSTALLED) ## the benchmarks; they print ratios
 
 constraints: $(INSTALLED) ## pin the newest versions that fit
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile --quiet --upgrade --python-version 3.11 --no-emit-index-url --no-annotate --no-header --extra embedded --group dev --output-file deploy/constraints.txt pyproject.toml
+	$(BIN)/uv pip compile --quiet --upgrade --python-version 3.11 --no-annotate --no-header --extra embedded --group dev --output-file deploy/constraints.txt pyproject.toml

@@ -7,13 +7,11 @@ import tempfile
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
-import asyncpg
 import pytest
 
 from services.cli import embedded, migrations
-from tests import running
+from tests import databases, running
 
 _URL = "MOTCUA_TEST_POSTGRES_URL"
 _TEMPLATE = "motcua_template"
@@ -37,8 +35,8 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     config.stash[_server] = server, folder
     os.environ[_URL] = server.url
-    asyncio.run(_execute(server.url, f"CREATE DATABASE {_TEMPLATE}"))
-    migrations.upgrade(_named(server.url, _TEMPLATE))
+    asyncio.run(databases.execute(server.url, f"CREATE DATABASE {_TEMPLATE}"))
+    migrations.upgrade(databases.named(server.url, _TEMPLATE))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -47,19 +45,6 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         server, folder = config.stash[_server]
         embedded.stop(server)
         shutil.rmtree(folder, ignore_errors=True)
-
-
-async def _execute(url: str, *statements: str) -> None:
-    connection = await asyncpg.connect(url)
-    try:
-        for statement in statements:
-            await connection.execute(statement)
-    finally:
-        await connection.close()
-
-
-def _named(url: str, database: str) -> str:
-    return urlunsplit(urlsplit(url)._replace(path=f"/{database}"))
 
 
 @pytest.fixture(scope="session")
@@ -82,9 +67,8 @@ def database_url(postgres_url: str) -> Iterator[str]:
 
 def _database(postgres_url: str, template: str) -> Iterator[str]:
     name = f"test_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}_{next(_numbers)}"
-    asyncio.run(_execute(postgres_url, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy"))
-    yield _named(postgres_url, name)
-    asyncio.run(_execute(postgres_url, f"DROP DATABASE {name} WITH (FORCE)"))
+    with databases.cloned(postgres_url, name, template) as url:
+        yield url
 
 
 @pytest.fixture

@@ -49,16 +49,7 @@ def application(configuration: DossierSettings) -> FastAPI:
         await writing.dispose()
         await database.dispose()
 
-    app = FastAPI(
-        title="motcua dossier",
-        version="1",
-        lifespan=lifespan,
-        docs_url=None,
-        redoc_url=None,
-        # A redirect would name the address as seen from here, which is not the client's.
-        redirect_slashes=False,
-        telemetry=observe.NO_TELEMETRY,
-    )
+    app = serve.application("motcua dossier", lifespan)
     app.router.routes.append(events.shortcut(state))
     app.include_router(api.router(state))
     problems.install(app, api.PROBLEMS)

@@ -43,17 +43,7 @@ def application(configuration: GatewaySettings) -> FastAPI:
             await upstream.aclose()
         await database.dispose()
 
-    app = FastAPI(
-        title="motcua",
-        version="1",
-        lifespan=lifespan,
-        docs_url=None,
-        redoc_url=None,
-        openapi_url=None,
-        # A redirect would name the address as seen from here, which is not the client's.
-        redirect_slashes=False,
-        telemetry=observe.NO_TELEMETRY,
-    )
+    app = serve.application("motcua", lifespan, openapi_url=None)
     api.install(app, state)
     problems.install(app, api.PROBLEMS)
     observe.install(app, service="gateway", database=database)

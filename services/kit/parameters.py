@@ -1,4 +1,4 @@
-"""A query parameter that a route does not know is refused: a mistyped filter must not answer for everything."""
+"""A query parameter that a route does not know is refused, and a position is read in one way wherever it is given."""
 
 from fastapi import Request
 from fastapi.routing import APIRoute
@@ -6,6 +6,10 @@ from fastapi.routing import APIRoute
 
 class UnknownParameter(Exception):
     """The request has a query parameter that its route does not know."""
+
+
+class UnknownPosition(Exception):
+    """The text is no position that this system gave out."""
 
 
 async def known_only(request: Request) -> None:
@@ -20,3 +24,14 @@ async def known_only(request: Request) -> None:
     if unknown:
         names = ", ".join(name[:40] for name in unknown)
         raise UnknownParameter(f"unknown parameter {names}; the route knows {', '.join(sorted(known)) or 'none'}")
+
+
+def position(text: str) -> int:
+    """Return the position that a client handed back.
+
+    :raises UnknownPosition: this system never gave it out.
+    """
+    if not text.isascii() or not text.isdigit() or len(text) > 18:  # noqa: PLR2004 - 18 digits fit a bigint
+        msg = f"{text[:40]!r} is no position"
+        raise UnknownPosition(msg)
+    return int(text)

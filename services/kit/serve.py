@@ -8,6 +8,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 
 import uvicorn
 from fastapi import FastAPI
@@ -28,6 +29,26 @@ class ServerSettings(settings.Settings):
     stop_with_stdin: bool = False
     """Stop when standard input is closed, which happens even when the parent process is killed."""
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$")
+
+
+def application(
+    title: str,
+    lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]],
+    *,
+    openapi_url: str | None = "/openapi.json",
+) -> FastAPI:
+    """Return an application without routes, set up as all services are."""
+    return FastAPI(
+        title=title,
+        version="1",
+        lifespan=lifespan,
+        openapi_url=openapi_url,
+        docs_url=None,
+        redoc_url=None,
+        # A redirect would name the address as seen from here, which is not the client's.
+        redirect_slashes=False,
+        telemetry=observe.NO_TELEMETRY,
+    )
 
 
 class BoundedProtocol(HttpToolsProtocol):

@@ -33,14 +33,10 @@ class NotCountedYet(Exception):
     """The position asked for was not counted within the time a request may wait."""
 
 
-class InvalidPosition(Exception):
-    """The text is no position that this system gave out."""
-
-
 PROBLEMS: Mapping[type[Exception], Problem] = {
     door.NotInternal: Problem(HTTPStatus.FORBIDDEN, "not_internal", "Dịch vụ này chỉ trả lời qua cổng."),
     periods.InvalidPeriod: Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_period", "Kỳ báo cáo không hợp lệ."),
-    InvalidPosition: Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "unknown_position", "Vị trí không hợp lệ."),
+    parameters.UnknownPosition: Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "unknown_position", "Vị trí không hợp lệ."),
     report.UnknownUnit: Problem(
         HTTPStatus.UNPROCESSABLE_ENTITY, "unknown_unit", "Không có đơn vị này trong kỳ báo cáo."
     ),
@@ -112,7 +108,7 @@ def router(state: State) -> APIRouter:
             boundaries=boundaries,
         )
         if min_position is not None:
-            await _counted_up_to(state, grant.province, _position(min_position))
+            await _counted_up_to(state, grant.province, parameters.position(min_position))
         async with state.database.connect() as transaction:
             # One snapshot, so that position, counts and units belong together.
             await transaction.execution_options(isolation_level="REPEATABLE READ")
@@ -132,13 +128,6 @@ def router(state: State) -> APIRouter:
         return Response(content, headers=headers, media_type="application/json")
 
     return routes
-
-
-def _position(text: str) -> int:
-    if not text.isascii() or not text.isdigit():
-        msg = f"{text!r} is no position"
-        raise InvalidPosition(msg)
-    return int(text)
 
 
 def _units(grant: Grant, asked: list[str] | None) -> frozenset[str] | None:

@@ -36,16 +36,7 @@ def application(configuration: MetricsSettings) -> FastAPI:
             yield
         await database.dispose()
 
-    app = FastAPI(
-        title="motcua metrics",
-        version="1",
-        lifespan=lifespan,
-        docs_url=None,
-        redoc_url=None,
-        # A redirect would name the address as seen from here, which is not the client's.
-        redirect_slashes=False,
-        telemetry=observe.NO_TELEMETRY,
-    )
+    app = serve.application("motcua metrics", lifespan)
     app.include_router(api.router(state))
     problems.install(app, api.PROBLEMS)
     observe.install(app, service="metrics", database=database)

@@ -4,7 +4,6 @@ Who tampers here is a superuser with all triggers off: nobody else gets that far
 """
 
 import asyncio
-import contextlib
 import json
 import os
 import secrets
@@ -14,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -26,7 +25,7 @@ from services.dossier.domain.record import FIRST_HASH, Recorded
 from services.dossier.domain.verdict import Checkpoint, Verdict
 from services.dossier.store import chain
 from services.kit import db
-from tests import builders, running
+from tests import builders, databases, running
 from tests.running import PROVINCE, System
 
 _LOG = [
@@ -41,31 +40,10 @@ _LOG = [
 """Seven events at the positions 1 to 7; the last belongs to H1."""
 
 
-async def _execute(url: str, *statements: str) -> None:
-    connection = await asyncpg.connect(url)
-    try:
-        for statement in statements:
-            await connection.execute(statement)
-    finally:
-        await connection.close()
-
-
-def _named(url: str, database: str) -> str:
-    return urlunsplit(urlsplit(url)._replace(path=f"/{database}"))
-
-
-@contextlib.contextmanager
-def _cloned(postgres_url: str, template: str) -> Iterator[str]:
-    name = f"verify_{secrets.token_hex(6)}"
-    asyncio.run(_execute(postgres_url, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy"))
-    yield _named(postgres_url, name)
-    asyncio.run(_execute(postgres_url, f"DROP DATABASE {name} WITH (FORCE)"))
-
-
 @pytest.fixture(scope="module")
 def recorded(postgres_url: str) -> Iterator[str]:
     """Record the seven events once and return the name of the database that every test gets a copy of."""
-    with _cloned(postgres_url, "motcua_template") as url:
+    with databases.cloned(postgres_url, f"verify_{secrets.token_hex(6)}", "motcua_template") as url:
         with running.system(url) as started:
             started.load_reference()
             _wait_until_folded(url)
@@ -77,7 +55,7 @@ def recorded(postgres_url: str) -> Iterator[str]:
 @pytest.fixture
 def log(postgres_url: str, recorded: str) -> Iterator[str]:
     """Return a database with the seven events recorded."""
-    with _cloned(postgres_url, recorded) as url:
+    with databases.cloned(postgres_url, f"verify_{secrets.token_hex(6)}", recorded) as url:
         yield url
 
 
@@ -106,7 +84,7 @@ async def _is_refolding(url: str) -> bool:
 
 def tamper(url: str, *statements: str) -> None:
     """Do with the log what its triggers would refuse."""
-    asyncio.run(_execute(url, "SET session_replication_role = replica", *statements))
+    asyncio.run(databases.execute(url, "SET session_replication_role = replica", *statements))
 
 
 def verified(url: str, known: Checkpoint | None = None, *, page: int = 2_000) -> Verdict:

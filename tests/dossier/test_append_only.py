@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from services.cli import migrations
-from tests import builders, running
+from tests import builders, databases, running
 
 _PASSWORD = 'it\'s a "password" with: odd/characters%@'
 
@@ -19,15 +19,6 @@ _CHANGES = ("UPDATE {} SET client = 'somebody'", "DELETE FROM {}", "TRUNCATE {}"
 every_change = pytest.mark.parametrize(
     "statement", [change.format(table) for table in ONLY_GROWING for change in _CHANGES]
 )
-
-
-async def _execute(url: str, *statements: str) -> None:
-    connection = await asyncpg.connect(url)
-    try:
-        for statement in statements:
-            await connection.execute(statement)
-    finally:
-        await connection.close()
 
 
 async def _value(url: str, query: str, *values: object) -> object:
@@ -44,7 +35,7 @@ def role(database_url: str) -> Iterator[str]:
     name = f"application_{secrets.token_hex(6)}"
     yield name
     if asyncio.run(_value(database_url, "SELECT 1 FROM pg_roles WHERE rolname = $1", name)):
-        asyncio.run(_execute(database_url, f"DROP OWNED BY {name}", f"DROP ROLE {name}"))
+        asyncio.run(databases.execute(database_url, f"DROP OWNED BY {name}", f"DROP ROLE {name}"))
 
 
 @pytest.fixture
@@ -56,13 +47,13 @@ def application_url(database_url: str, role: str) -> str:
 @every_change
 def test_the_services_role_has_no_right_to_change_what_is_recorded(application_url: str, statement: str) -> None:
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
-        asyncio.run(_execute(application_url, statement))
+        asyncio.run(databases.execute(application_url, statement))
 
 
 @every_change
 def test_not_even_the_owner_changes_what_is_recorded(database_url: str, statement: str) -> None:
     with pytest.raises(asyncpg.IntegrityConstraintViolationError, match="only grows"):
-        asyncio.run(_execute(database_url, statement))
+        asyncio.run(databases.execute(database_url, statement))
 
 
 @pytest.mark.parametrize(
@@ -79,7 +70,7 @@ def test_not_even_the_owner_changes_what_is_recorded(database_url: str, statemen
 )
 def test_the_services_role_cannot_get_round_it(application_url: str, statement: str) -> None:
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
-        asyncio.run(_execute(application_url, statement))
+        asyncio.run(databases.execute(application_url, statement))
 
 
 def test_the_whole_system_works_as_the_services_role(database_url: str, application_url: str) -> None:
@@ -104,7 +95,7 @@ def test_the_whole_system_works_as_the_services_role(database_url: str, applicat
 def test_admitting_the_role_again_gives_it_the_new_password_and_the_same_rights(
     database_url: str, application_url: str, role: str
 ) -> None:
-    asyncio.run(_execute(database_url, f"GRANT DELETE ON dossier.event TO {role}"))
+    asyncio.run(databases.execute(database_url, f"GRANT DELETE ON dossier.event TO {role}"))
 
     renewed = migrations.admit(database_url, role, "another")
 
@@ -112,7 +103,7 @@ def test_admitting_the_role_again_gives_it_the_new_password_and_the_same_rights(
         asyncio.run(_value(application_url, "SELECT 1"))
     assert asyncio.run(_value(renewed, "SELECT count(*) FROM dossier.event")) == 0
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
-        asyncio.run(_execute(renewed, "DELETE FROM dossier.event"))
+        asyncio.run(databases.execute(renewed, "DELETE FROM dossier.event"))
 
 
 def test_a_role_that_is_there_keeps_its_password_where_none_is_given(

@@ -9,7 +9,7 @@ from services.dossier import wire
 from services.dossier.api import checkpoint, edge, events, feed, portal, reads, reference
 from services.dossier.intake import Overloaded
 from services.dossier.state import State
-from services.kit import body, door
+from services.kit import body, door, parameters
 from services.kit.problems import Problem
 
 _UNSUPPORTED = Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "Kiểu nội dung không được hỗ trợ.")
@@ -44,7 +44,7 @@ PROBLEMS: Mapping[type[Exception], Problem] = {
         "position_ahead",
         "Vị trí này chưa được ghi: dữ liệu đã được khôi phục về thời điểm trước; hãy đọc lại từ đầu.",
     ),
-    edge.UnknownPosition: Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "unknown_position", "Vị trí không hợp lệ."),
+    parameters.UnknownPosition: Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "unknown_position", "Vị trí không hợp lệ."),
     edge.ProvinceOnly: Problem(
         HTTPStatus.FORBIDDEN, "province_only", "Chỉ khoá truy cập của toàn tỉnh được thực hiện thao tác này."
     ),

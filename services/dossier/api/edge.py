@@ -16,10 +16,6 @@ class UnsupportedMediaType(Exception):
     """The body is of a type that this route does not read."""
 
 
-class UnknownPosition(Exception):
-    """The text is no position that this system gave out."""
-
-
 class ProvinceOnly(Exception):
     """Only a client of the whole province may do this."""
 
@@ -32,14 +28,3 @@ def json(content: object, status: HTTPStatus = HTTPStatus.OK, headers: Mapping[s
 def content_type(request: Request) -> str:
     """Return the media type of the request's body, JSON where it is not told."""
     return request.headers.get("content-type", JSON).partition(";")[0].strip().lower()
-
-
-def position(text: str) -> int:
-    """Return the position that a client handed back.
-
-    :raises UnknownPosition: this system never gave it out.
-    """
-    if not text.isascii() or not text.isdigit() or len(text) > 18:  # noqa: PLR2004 - 18 digits fit a bigint
-        msg = f"{text[:40]!r} is no position"
-        raise UnknownPosition(msg)
-    return int(text)

@@ -92,7 +92,7 @@ def router(state: State) -> APIRouter:
             return await _page(state, grant, after, limit, lambda t: reads.events_after(t, grant, after, limit, sought))
 
         page = await _found(
-            state, request, grant, wait, await read(edge.position(after if cursor is None else cursor)), read
+            state, request, grant, wait, await read(parameters.position(after if cursor is None else cursor)), read
         )
         content = {
             "items": [event_json(event) for event in page.found],
@@ -125,7 +125,7 @@ def router(state: State) -> APIRouter:
         async def read(after: int) -> _Page[Standing]:
             return await _page(state, grant, after, limit, lambda t: reads.feed_after(t, grant, after, limit))
 
-        asked = edge.position(after)
+        asked = parameters.position(after)
         page = await _found(state, request, grant, wait, await read(asked), read, reference)
         content = FeedPage(
             after=asked,
