@@ -376,9 +376,12 @@ Flag = Literal[
 """Something odd that the fold saw and kept; a flag never changes a count by itself."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Standing:
     """How a dossier (*hồ sơ*) stands now: the few facts that anything downstream may show or count.
+
+    Nobody changes one, but it is not frozen: past that lock its forty fields take three times as long to set, and one
+    is made for every dossier that is folded or read.
 
     Instants end in `_at`, Vietnamese calendar days in `_on`. A unit is a code together with the first day of the
     version that was in force when it got the dossier (`_since`), because codes were reused on 2025-07-01.
@@ -395,6 +398,9 @@ class Standing:
     channel: Channel | None = None
     received_at: Moment | None = None
     received_on: date | None = None
+    receipt_recorded_at: Moment | None = None
+    source: str | None = None
+    """Who sent the receipt."""
     due_at: Moment | None = None
     due_on: date | None = None
     extended_due_at: Moment | None = None
@@ -405,6 +411,8 @@ class Standing:
     pauses: int = 0
     supplements: int = 0
     """How often the citizen was asked to complete the dossier."""
+    supplement_spans: tuple[str, ...] = ()
+    """From which day to which he was asked to complete it: `2026-10-05/2026-10-08`, or `2026-10-12/` so far."""
     ended_at: Moment | None = None
     ended_on: date | None = None
     end_recorded_at: Moment | None = None
@@ -545,6 +553,8 @@ class Procedure(Version):
     """Whether the whole limit is counted anew from the day the dossier was completed (Decree 297/2025, 6.4a)."""
     fee_required: bool
     online_level: OnlineLevel
+    online_payment: bool | None = None
+    """Whether its fee can be paid online; where that is not told, it can if the procedure is offered online."""
     official: bool = False
 
 
@@ -573,6 +583,8 @@ class Grant(Frozen):
     province: ProvinceCode
     units: frozenset[Code] | None = None
     sources: frozenset[Identifier] | None = None
+    public: bool = False
+    """Whether the client sees public aggregates alone, from which no single dossier can be told."""
 
     def header(self) -> str:
         """Return the grant as a header holds it: JSON in ASCII."""

@@ -16,16 +16,17 @@ from typing import Literal
 from prometheus_client import Counter, Gauge, Histogram
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from services.contract import AnyEvent, Corrected, Forwarded, Grant, Received, vietnamese_day
+from services.contract import AnyEvent, Corrected, Grant, Received, vietnamese_day
 from services.dossier.catalogues import Catalogues
 from services.dossier.domain import lifecycle, record
 from services.dossier.domain.catalogue import Catalogue
-from services.dossier.domain.history import Occurrence
+from services.dossier.domain.history import Occurrence, units_in
 from services.dossier.domain.record import Recorded
 from services.dossier.store import log
 from services.dossier.wire import Candidate, ItemError, item_error
 from services.kit import clock, db
 from services.kit.bell import Bell
+from services.kit.db import Line
 
 # Nothing is gained above a thousand rows a statement, and what a commit has to hold in memory stays bounded.
 EVENTS_PER_COMMIT = 1_000
@@ -85,6 +86,7 @@ class Intake:
     def __init__(self, database: AsyncEngine, *, catalogues: Catalogues, queued_events: int, recorded: Bell) -> None:
         """Record into `database`; ring `recorded` after each commit; hold at most `queued_events` in memory."""
         self._database = database
+        self._line = Line(database)
         self._limit = queued_events
         self._recorded = recorded
         self._queue: list[_Submission] = []
@@ -111,6 +113,9 @@ class Intake:
         ]
         self._queue += parts
         self._filled.set()
+        if len(parts) == 1:
+            # Most requests hold one event, and to gather one answer takes as long as to judge it.
+            return await parts[0].answer
         answers = []
         for answer in await asyncio.gather(*(part.answer for part in parts), return_exceptions=True):
             if isinstance(answer, BaseException):
@@ -162,6 +167,7 @@ class Intake:
             await self._filled.wait()
             batch = self._next_batch()
             if not batch:
+                await self._line.release()
                 if self._closing:
                     return
                 self._filled.clear()
@@ -213,8 +219,7 @@ class Intake:
 
         :raises AlreadyThere: an id stands elsewhere in the log; nothing was recorded.
         """
-        async with self._database.begin() as transaction:
-            await log.hold(transaction, province)
+        async with log.holding(self._line, province) as transaction:
             requests = [submission.candidates for submission in submissions]
             known = await self._known(transaction, province, requests, anywhere=anywhere)
             now = clock.now()
@@ -373,26 +378,21 @@ def _received_by_others(grant: Grant, event: AnyEvent, history: Sequence[Occurre
 
 def _unknown_units(event: AnyEvent, history: Sequence[Occurrence], catalogue: Catalogue) -> tuple[ItemError, ...]:
     """Return an error for each code that names no unit on the day the event happened."""
+    codes = units_in(event.data)
+    if not codes:
+        return ()
     data, happened_at = event.data, event.time
-    match data:
-        case Received():
-            codes = {"receiving_unit": data.receiving_unit, "resolving_unit": data.resolving_unit}
-        case Forwarded():
-            codes = {"to_unit": data.to_unit}
-        case Corrected():
-            codes = {name: getattr(data, name) for name in ("receiving_unit", "resolving_unit", "to_unit")}
-            about = next((o for o in history if o.key == (event.source, data.event_id)), None)
-            if about is None:
-                # When the corrected event happened is not known yet; the fold flags what then proves unknown.
-                return ()
-            happened_at = data.time or about.occurred_at
-        case _:
+    if isinstance(data, Corrected):
+        about = next((o for o in history if o.key == (event.source, data.event_id)), None)
+        if about is None:
+            # When the corrected event happened is not known yet; the fold flags what then proves unknown.
             return ()
+        happened_at = data.time or about.occurred_at
     on_day = vietnamese_day(happened_at)
     return tuple(
         item_error("unknown_unit", f"/data/{name}", f"{code} is no unit of the province on {on_day}")
         for name, code in codes.items()
-        if code is not None and catalogue.unit(code, on_day) is None
+        if catalogue.unit(code, on_day) is None
     )
 
 

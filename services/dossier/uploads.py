@@ -190,6 +190,7 @@ def _procedure(row: dict[str, str]) -> dict[str, Any]:
         "limit": {"amount": amount, "unit": unit} if amount or unit else None,
         "limits_by_channel": dict(_channel_limit(part) for part in _listed(row["limits_by_channel"])),
         "cut_off": row.get("cut_off") or None,
+        "online_payment": row.get("online_payment") or None,
         "restarts_after_supplement": row.get("restarts_after_supplement") or False,
         "valid_to": row["valid_to"] or None,
     }
@@ -212,6 +213,6 @@ _PROCEDURE_COLUMNS = (
 )
 _COLUMNS: Mapping[type[Frozen], _Columns] = {
     Unit: _Columns(_UNIT_COLUMNS, (), _unit),
-    Procedure: _Columns(_PROCEDURE_COLUMNS, ("cut_off", "restarts_after_supplement"), _procedure),
+    Procedure: _Columns(_PROCEDURE_COLUMNS, ("cut_off", "restarts_after_supplement", "online_payment"), _procedure),
     CalendarDay: _Columns(("on_day", "working", "name"), ("official",), dict),
 }

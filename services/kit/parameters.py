@@ -1,6 +1,9 @@
 """A query parameter that a route does not know is refused, and a position is read in one way wherever it is given."""
 
+from collections.abc import Iterator
+
 from fastapi import Request
+from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
 
@@ -19,11 +22,18 @@ async def known_only(request: Request) -> None:
     """
     route = request.scope["route"]
     assert isinstance(route, APIRoute)  # noqa: S101 - dependencies run on such routes alone
-    known = {field.alias for field in route.dependant.query_params}
+    known = set(_declared(route.dependant))
     unknown = sorted(set(request.query_params) - known)
     if unknown:
         names = ", ".join(name[:40] for name in unknown)
         raise UnknownParameter(f"unknown parameter {names}; the route knows {', '.join(sorted(known)) or 'none'}")
+
+
+def _declared(dependant: Dependant) -> Iterator[str]:
+    """Yield the query parameters of a handler and of all that it depends on."""
+    yield from (field.alias for field in dependant.query_params)
+    for dependency in dependant.dependencies:
+        yield from _declared(dependency)
 
 
 def position(text: str) -> int:

@@ -8,8 +8,6 @@ from typing import Any
 import orjson
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 
 from services.kit import db
@@ -80,7 +78,7 @@ def install(app: FastAPI, table: Mapping[type[Exception], Problem]) -> None:
     app.add_exception_handler(UnknownParameter, _handler(UNKNOWN_PARAMETER))
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(HTTPException, _http)
-    for kind in (DBAPIError, PoolTimeoutError, OSError):
+    for kind in db.FAILURES:
         app.add_exception_handler(kind, _database)
     app.add_exception_handler(Exception, _internal)
 

@@ -244,6 +244,6 @@ async def _fill(database: AsyncEngine, first: int, count: int, status: str) -> N
 
 
 _COLUMNS = """
-    SELECT column_name, CASE data_type WHEN 'boolean' THEN 'false' ELSE '0' END FROM information_schema.columns
-    WHERE table_schema = 'dossier' AND table_name = 'dossier' AND is_nullable = 'NO'
+    SELECT column_name, CASE data_type WHEN 'boolean' THEN 'false' WHEN 'ARRAY' THEN '''{}''' ELSE '0' END
+    FROM information_schema.columns WHERE table_schema = 'dossier' AND table_name = 'dossier' AND is_nullable = 'NO'
 """

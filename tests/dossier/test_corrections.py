@@ -69,7 +69,7 @@ def retracted(number: int, clock: str, event_id: str, **more: Any) -> Occurrence
 
 
 def test_a_correction_replaces_the_fields_that_it_names_and_keeps_the_others() -> None:
-    right = replace(PAYMENT, data=Paid(amount=20_000, method="online", platform="provincial"))
+    right = PAYMENT._replace(data=Paid(amount=20_000, method="online", platform="provincial"))
 
     found = fold(*LIFE, corrected(4, "11:00", "e2", method="online", platform="provincial"))
 
@@ -163,7 +163,7 @@ def test_a_retraction_of_itself_is_flagged() -> None:
 
 
 def test_an_event_dated_after_its_retraction_is_retracted_too() -> None:
-    far_ahead = replace(OUTCOME, occurred_at=at("10:00", "2030-10-05"))
+    far_ahead = OUTCOME._replace(occurred_at=at("10:00", "2030-10-05"))
 
     assert fold(RECEIPT, PAYMENT, far_ahead, retracted(4, "11:00", "e3")) == fold(RECEIPT, PAYMENT)
 
@@ -192,8 +192,8 @@ def test_a_sender_undoes_only_what_came_from_its_own_source() -> None:
     ],
 )
 def test_who_may_undo_an_event(recorded_by: set[str] | None, undone_by: set[str] | None, *, undone: bool) -> None:
-    outcome = replace(OUTCOME, sender_units=None if recorded_by is None else frozenset(recorded_by))
-    undoing = replace(retracted(4, "11:00", "e3"), sender_units=None if undone_by is None else frozenset(undone_by))
+    outcome = OUTCOME._replace(sender_units=None if recorded_by is None else frozenset(recorded_by))
+    undoing = retracted(4, "11:00", "e3")._replace(sender_units=None if undone_by is None else frozenset(undone_by))
 
     found = fold(RECEIPT, outcome, undoing)
 
@@ -236,3 +236,12 @@ def test_what_stands_after_retractions_does_not_depend_on_the_order_of_their_arr
 
     assert [occurrence.id for occurrence in one] == ["e1", "e2", "e5", "e6"]
     assert one == other[::-1]
+
+
+def test_a_receipt_corrected_to_another_unit_keeps_the_dossier_and_what_its_sender_told_of_it() -> None:
+    theirs = frozenset({"05977"})
+    moved = corrected(4, "11:00", "e1", receiving_unit="05983")
+
+    found = fold(RECEIPT._replace(sender_units=theirs), OUTCOME._replace(sender_units=theirs), moved)
+
+    assert (found.status, found.receiving_unit, found.flags) == ("resolved", "05983", ())

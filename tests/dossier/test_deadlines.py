@@ -1,6 +1,5 @@
 """Time that is not the authority's own moves the due date; nothing else does, and every step is told in words."""
 
-from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
@@ -323,7 +322,7 @@ def test_a_pause_that_ended_in_time_counts_for_a_resolved_dossier_as_for_an_open
 
 def test_the_end_of_processing_and_not_its_recording_cuts_a_pause_off() -> None:
     *before, outcome = happened(RECEIVED, *COMPLETED, (at("10-07"), APPROVED))
-    recorded_late = replace(outcome, recorded_at=at("10-12"))
+    recorded_late = outcome._replace(recorded_at=at("10-12"))
 
     found = lifecycle.fold("H", [*before, recorded_late], known())
 

@@ -466,7 +466,7 @@ def test_arrival_order_does_not_change_how_a_dossier_stands(system: System) -> N
                 assert client.post("/v1/events", json=event).status_code == 201
         dossiers = [client.get(f"/v1/dossiers/H37-{number}").json()["dossier"] for number in range(len(orders))]
 
-    own = {"code", "position", "recorded_at", "end_recorded_at"}
+    own = {"code", "position", "recorded_at", "receipt_recorded_at", "end_recorded_at"}
     assert len({str({name: one[name] for name in one if name not in own}) for one in dossiers}) == 1
 
 

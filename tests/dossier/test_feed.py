@@ -62,7 +62,7 @@ def _listed(client: httpx.Client) -> dict[str, Json]:
             return {item["code"]: item for item in items}
 
 
-class _Lives:
+class Lives:
     """Makes up events of a few dossiers that are received, passed on, corrected, retracted, ended and voided."""
 
     def __init__(self, seed: int) -> None:
@@ -112,7 +112,7 @@ class _Lives:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_copy_that_follows_the_feed_is_always_what_the_list_answers(system: System, seed: int) -> None:
-    lives, left = _Lives(seed), 0
+    lives, left = Lives(seed), 0
     followers = [(None, 3), ([UNIT], 1), ([OTHER_UNIT], 2), ([UNIT, _THIRD_UNIT], 5), ([], 1)]
     with contextlib.ExitStack() as clients:
         copies = [

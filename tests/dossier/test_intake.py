@@ -7,7 +7,6 @@ import asyncpg
 import orjson
 import pytest
 from sqlalchemy import distinct, func, select
-from sqlalchemy.exc import DBAPIError
 
 from services.contract import Grant
 from services.dossier import tables, wire
@@ -98,7 +97,7 @@ def test_what_a_failed_commit_took_with_it_is_recorded_once_when_it_is_sent_agai
         connection = await asyncpg.connect(database_url)
         await connection.execute(_NO_COMMIT)
         async with intake.running():
-            with pytest.raises(DBAPIError, match="refused at the commit"):
+            with pytest.raises(asyncpg.PostgresError, match="refused at the commit"):
                 await intake.submit(_GRANT, _payments("e1", "e2", "e3"))
             left = await connection.fetchval("SELECT count(*) FROM dossier.event")
             await connection.execute("DROP TRIGGER refuse ON dossier.event")

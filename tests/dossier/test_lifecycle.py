@@ -165,8 +165,8 @@ def test_an_outcome_before_the_receipt_is_flagged() -> None:
 
 def test_an_event_from_the_future_is_flagged_beyond_the_tolerance() -> None:
     recorded = happened((at("08:30"), received()))[0]
-    ahead = replace(recorded, recorded_at=recorded.occurred_at - timedelta(minutes=6))
-    within = replace(recorded, recorded_at=recorded.occurred_at - timedelta(minutes=5))
+    ahead = recorded._replace(recorded_at=recorded.occurred_at - timedelta(minutes=6))
+    within = recorded._replace(recorded_at=recorded.occurred_at - timedelta(minutes=5))
 
     assert lifecycle.fold("H37", [ahead], KNOWN).flags == ("future_time",)
     assert lifecycle.fold("H37", [within], KNOWN).flags == ()
@@ -275,7 +275,7 @@ def test_the_due_date_is_explained_step_by_step() -> None:
 
 
 def sent_by(unit: str, occurrence: Occurrence) -> Occurrence:
-    return replace(occurrence, sender_units=frozenset({unit}))
+    return occurrence._replace(sender_units=frozenset({unit}))
 
 
 @pytest.mark.parametrize(
@@ -333,7 +333,7 @@ def test_the_last_forwarding_until_the_end_counts_however_late_the_end_was_recor
         (at("11:00"), Forwarded(to_unit="LS-STP")),
     )
 
-    found = lifecycle.fold("H37", [*before, replace(outcome, recorded_at=at("12:00")), later], KNOWN)
+    found = lifecycle.fold("H37", [*before, outcome._replace(recorded_at=at("12:00")), later], KNOWN)
 
     assert (found.resolving_unit, found.flags) == ("05983", ("event_after_close",))
 
@@ -373,8 +373,8 @@ def test_a_unit_has_part_in_a_dossier_by_its_receipt_or_by_somebody_who_had(
 
 def test_what_is_recorded_within_eight_working_hours_is_not_late_even_over_days_off() -> None:
     friday = happened((at("16:00", "2026-10-02"), received()))[0]
-    monday = replace(friday, recorded_at=at("16:00"))
-    too_late = replace(friday, recorded_at=at("16:01"))
+    monday = friday._replace(recorded_at=at("16:00"))
+    too_late = friday._replace(recorded_at=at("16:01"))
 
     assert lifecycle.fold("H37", [monday], KNOWN).flags == ()
     assert lifecycle.fold("H37", [too_late], KNOWN).flags == ("late_recording",)
@@ -383,7 +383,7 @@ def test_what_is_recorded_within_eight_working_hours_is_not_late_even_over_days_
 def test_what_is_recorded_months_later_is_late() -> None:
     receipt = happened((at("08:30"), received()))[0]
 
-    found = lifecycle.fold("H37", [replace(receipt, recorded_at=at("08:30", "2027-10-05"))], KNOWN)
+    found = lifecycle.fold("H37", [receipt._replace(recorded_at=at("08:30", "2027-10-05"))], KNOWN)
 
     assert found.flags == ("late_recording",)
 
@@ -626,7 +626,7 @@ def test_arrival_order_never_changes_the_outcome(events: list[tuple[datetime, Da
     shuffled = list(in_order)
     random.shuffle(shuffled)
     # Positions follow arrival, so only what the events say may decide, and ids stay with their events.
-    arrived = [replace(occurrence, position=position) for position, occurrence in enumerate(shuffled, 1)]
+    arrived = [occurrence._replace(position=position) for position, occurrence in enumerate(shuffled, 1)]
 
     one, other = lifecycle.fold("H", in_order, KNOWN), lifecycle.fold("H", arrived, KNOWN)
 
@@ -675,7 +675,7 @@ def test_arrival_order_never_changes_whose_a_dossier_is_and_was(
     random: Any,  # noqa: ANN401
 ) -> None:
     in_order = [
-        replace(occurrence, sender_units=senders)
+        occurrence._replace(sender_units=senders)
         for occurrence, (_, _, senders) in zip(happened(*((at_, data) for at_, data, _ in events)), events, strict=True)
     ]
     shuffled = list(in_order)

@@ -147,7 +147,7 @@ def test_a_dossier_told_as_it_goes_is_one_with_one_told_at_the_end(system: Syste
         sent(client, {**final, "MaHoSo": "H37.12-261005-0002"})
         went, ended = stands(client), stands(client, "H37.12-261005-0002")
 
-    own = {"code", "position", "recorded_at", "end_recorded_at"}
+    own = {"code", "position", "recorded_at", "receipt_recorded_at", "end_recorded_at"}
     assert {name: went[name] for name in went if name not in own} == {n: ended[n] for n in ended if n not in own}
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.cli import reference
-from services.contract import CalendarDay, Grant, Procedure, Standing
+from services.contract import STANDING, CalendarDay, Grant, Procedure, Standing
 from services.dossier import refold, wire
 from services.dossier.catalogues import Catalogues
 from services.dossier.domain import revision
@@ -23,6 +23,7 @@ from services.dossier.intake import Intake
 from services.dossier.store import log, reads
 from services.dossier.store import reference as reference_store
 from services.dossier.store import refold as refold_store
+from services.dossier.store.reads import FeedEntry
 from services.dossier.store.refold import Waiting
 from services.kit import clock, db
 from services.kit.bell import Bell
@@ -91,7 +92,11 @@ async def _waiting(database: AsyncEngine) -> Sequence[Waiting]:
 
 async def _feed(database: AsyncEngine, after: int = 0) -> Sequence[Standing]:
     async with database.connect() as transaction:
-        return await reads.feed_after(transaction, _GRANT, after, 1_000)
+        return _standings(await reads.feed_after(transaction, _GRANT, after, 1_000))
+
+
+def _standings(entries: Sequence[FeedEntry]) -> Sequence[Standing]:
+    return [STANDING.validate_json(entry.json) for entry in entries]
 
 
 async def _finish(database: AsyncEngine, dossiers: int = 2) -> int:
@@ -191,7 +196,7 @@ def test_units_noted_wrongly_as_having_lost_a_dossier_are_put_right(database_url
             await _finish(database)
             other = _GRANT.model_copy(update={"units": frozenset([OTHER_UNIT])})
             async with database.connect() as transaction:
-                return await reads.feed_after(transaction, other, 0, 10), await _feed(database)
+                return _standings(await reads.feed_after(transaction, other, 0, 10)), await _feed(database)
 
     others, feed = asyncio.run(run())
 

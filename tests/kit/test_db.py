@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any, Literal
 
+import asyncpg
 import pytest
 from sqlalchemy import BigInteger, Column, MetaData, Table, Text, select, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
@@ -111,6 +112,79 @@ def test_a_second_writer_waits_until_the_first_ones_transaction_ends(postgres_ur
         return seen
 
     assert asyncio.run(order()) == ["first", "second"]
+
+
+_TRY = db.Prepared(text("INSERT INTO tried VALUES (:n) RETURNING n"))
+
+
+def test_what_is_done_on_a_line_is_committed_where_it_ends_well_and_undone_where_it_does_not(postgres_url: str) -> None:
+    async def kept() -> list[int]:
+        database = _engine(postgres_url)
+        line = db.Line(database)
+        async with database.begin() as transaction:
+            await transaction.execute(text("CREATE TABLE tried (n int PRIMARY KEY)"))
+
+        async def put(*numbers: int) -> None:
+            async with line.holding("tests") as transaction:
+                for number in numbers:
+                    await _TRY.fetch(transaction, n=number)
+                await transaction.execute(text("INSERT INTO tried VALUES (0 - CAST(:n AS int))"), {"n": numbers[0]})
+
+        await put(1)
+        with pytest.raises(asyncpg.UniqueViolationError):
+            await put(2, 1)
+        await put(3)
+        await line.release()
+        async with database.begin() as transaction:
+            found = (await transaction.scalars(text("SELECT n FROM tried ORDER BY n"))).all()
+            await transaction.execute(text("DROP TABLE tried"))
+        await database.dispose()
+        return list(found)
+
+    assert asyncio.run(kept()) == [-3, -1, 1, 3]
+
+
+def test_a_line_and_a_writer_without_one_wait_for_each_other(postgres_url: str) -> None:
+    async def order() -> list[str]:
+        database, seen = _engine(postgres_url), list[str]()
+        line = db.Line(database)
+
+        async def second() -> None:
+            async with database.begin() as transaction:
+                await db.lock(transaction, "tests", "20")
+                seen.append("second")
+
+        async with line.holding("tests", "20"):
+            waiting = asyncio.create_task(second())
+            await asyncio.sleep(0.3)
+            seen.append("first")
+        await waiting
+        await line.release()
+        await database.dispose()
+        return seen
+
+    assert asyncio.run(order()) == ["first", "second"]
+
+
+def test_a_line_that_was_cut_fails_once_and_is_laid_anew(postgres_url: str) -> None:
+    async def again() -> bool:
+        database = _engine(postgres_url)
+        line = db.Line(database)
+
+        async def asked(query: str) -> bool:
+            async with line.holding("tests") as transaction:
+                [row] = await db.Prepared(text(query)).fetch(transaction)
+            return bool(row[0])
+
+        with pytest.raises(asyncpg.InterfaceError) as failure:
+            await asked("SELECT pg_terminate_backend(pg_backend_pid())")
+        assert db.is_outage(failure.value)
+        found = await asked("SELECT true")
+        await line.release()
+        await database.dispose()
+        return found
+
+    assert asyncio.run(again())
 
 
 def test_writers_of_two_provinces_do_not_wait_for_each_other(postgres_url: str) -> None:

@@ -23,6 +23,7 @@ from services.kit import db
     ],
 )
 def test_what_postgresql_refuses_for_the_moment_is_an_outage(refusal: type[exceptions.PostgresError]) -> None:
+    assert db.is_outage(refusal("for now"))
     assert db.is_outage(DBAPIError("SELECT true", {}, refusal("for now")))
 
 
@@ -31,7 +32,12 @@ def test_what_postgresql_refuses_for_the_moment_is_an_outage(refusal: type[excep
     [exceptions.UniqueViolationError, exceptions.CharacterNotInRepertoireError, exceptions.UndefinedTableError],
 )
 def test_what_postgresql_would_refuse_again_is_none(refusal: type[exceptions.PostgresError]) -> None:
+    assert not db.is_outage(refusal("for good"))
     assert not db.is_outage(DBAPIError("SELECT true", {}, refusal("for good")))
+
+
+def test_a_connection_that_the_driver_lost_is_an_outage() -> None:
+    assert db.is_outage(exceptions.InterfaceError("connection is closed"))
 
 
 def test_a_pool_without_a_free_connection_is_an_outage() -> None:

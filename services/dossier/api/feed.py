@@ -3,23 +3,29 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Generic, TypeVar
 
 import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
 from pydantic import StringConstraints
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.contract import FEED_PAGE, VIETNAM, Code, FeedPage, Grant, Identifier, Standing
+from services.contract import VIETNAM, Code, Grant, Identifier, Instant
+from services.dossier import past
 from services.dossier.api import documents, edge
 from services.dossier.domain.record import DATA_OF_TYPE, Recorded
+from services.dossier.past import Moment
 from services.dossier.state import State
 from services.dossier.store import log, reads
 from services.dossier.store.log import Head
-from services.dossier.store.reads import Sought
+from services.dossier.store.reads import FeedEntry, Sought
 from services.kit import door, parameters
 
 _DEFAULT_PAGE, _LARGEST_PAGE = 1_000, 5_000
+# Each entry of the past is folded anew, which takes fifty times as long as reading one.
+_LARGEST_PAST_PAGE = 1_000
 # A stopping process is noticed at this pace.
 _TICK_SECONDS = 0.5
 # News for others wakes a limited reader too; in a busy province it looks again no faster than this.
@@ -48,7 +54,7 @@ _After = Annotated[
 _Wait = Annotated[float, Query(ge=0, le=30, description="Seconds to hold back an empty page.")]
 _Kind = Annotated[str, StringConstraints(pattern=f"^({'|'.join(_KINDS)})$")]
 
-T = TypeVar("T", Standing, Recorded)
+T = TypeVar("T", FeedEntry, Recorded)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,30 +117,39 @@ def router(state: State) -> APIRouter:
             int | None, Query(description="The version of the reference data that the reader has.")
         ] = None,
         province: Annotated[str | None, Query(description="The client's own province, if it is named at all.")] = None,
+        as_of: Annotated[Instant | None, Query(description="How dossiers stood at this instant.")] = None,
+        as_of_position: Annotated[_After | None, Query(description="How they stood at this position.")] = None,
     ) -> Response:
         """Return the standings that changed after a position, each once, at its latest change.
 
         With `wait` an empty page is held back up to that many seconds until something changes. The header
         `Motcua-Reference` names the version of units, procedures and calendar; with `reference`, the version that the
         reader has, a page is not held back when there is another.
+
+        With `as_of` or `as_of_position` each entry is how a dossier stood then that has changed since; a page is never
+        held back and holds at most 1,000, and `as_of_position` in it names the position that was the newest then.
         """
         if province not in {None, grant.province}:
             msg = "the client belongs to another province"
             raise OtherProvince(msg)
 
-        async def read(after: int) -> _Page[Standing]:
+        async def read(after: int) -> _Page[FeedEntry]:
             return await _page(state, grant, after, limit, lambda t: reads.feed_after(t, grant, after, limit))
 
         asked = parameters.position(after)
-        page = await _found(state, request, grant, wait, await read(asked), read, reference)
-        content = FeedPage(
-            after=asked,
-            next_after=page.reached,
-            head=max(page.head.position, page.reached),
-            entries=tuple(page.found),
-        )
-        headers = {"Motcua-Reference": str(page.head.reference_version)}
-        return Response(FEED_PAGE.dump_json(content), headers=headers, media_type=edge.JSON)
+        moment = await _moment(state, grant, as_of, as_of_position)
+        if moment is None:
+            page = await _found(state, request, grant, wait, await read(asked), read, reference)
+        else:
+            page = await _page_of_the_past(state, grant, moment, asked, min(limit, _LARGEST_PAST_PAGE))
+        content = {
+            **({} if moment is None else {"as_of_position": str(moment.position)}),
+            "after": str(asked),
+            "next_after": str(page.reached),
+            "head": str(max(page.head.position, page.reached)),
+            "entries": [orjson.Fragment(entry.json) for entry in page.found],
+        }
+        return edge.json(content, headers={"Motcua-Reference": str(page.head.reference_version)})
 
     return routes
 
@@ -152,6 +167,31 @@ def event_json(event: Recorded) -> dict[str, object]:
         "time": event.occurred_at.astimezone(VIETNAM),
         "data": orjson.Fragment(event.data),
     }
+
+
+async def _moment(state: State, grant: Grant, as_of: datetime | None, as_of_position: str | None) -> Moment | None:
+    """Return the moment that is asked about, None for now.
+
+    :raises RequestValidationError: it is named twice.
+    """
+    if as_of is None and as_of_position is None:
+        return None
+    if as_of is not None and as_of_position is not None:
+        error = {"type": "as_of_twice", "loc": ("query", "as_of"), "msg": "give as_of or as_of_position, not both"}
+        raise RequestValidationError([error])
+    async with state.database.connect() as transaction:
+        if as_of is not None:
+            return await past.at_instant(transaction, grant.province, as_of)
+        return await past.at_position(transaction, grant.province, parameters.position(as_of_position or ""))
+
+
+async def _page_of_the_past(state: State, grant: Grant, moment: Moment, after: int, limit: int) -> _Page[FeedEntry]:
+    after = max(after, moment.position)
+
+    async def read(transaction: AsyncConnection) -> Sequence[FeedEntry]:
+        return await past.entries_after(transaction, state.catalogues, grant, moment, after, limit)
+
+    return await _page(state, grant, after, limit, read)
 
 
 async def _page(

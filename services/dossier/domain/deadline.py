@@ -6,10 +6,10 @@ An extension with apology names another day beside it.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
-from services.contract import VIETNAM, Extended, Limit, PauseReason, Procedure, Received
+from services.contract import VIETNAM, Extended, Limit, PauseReason, Procedure, Received, vietnamese_day
 from services.dossier.domain import calendar
 from services.dossier.domain.catalogue import Catalogue
 
@@ -93,7 +93,7 @@ def due(case: Case, catalogue: Catalogue) -> Due:
     beyond_limit = False
     if case.receipt.due_at is not None:
         due_at, start = case.receipt.due_at, case.received_at
-        beyond_limit = counted is not None and _day(counted) < _day(due_at)
+        beyond_limit = counted is not None and vietnamese_day(counted) < vietnamese_day(due_at)
         steps.append(Step("appointed", case.received_at, None, due_at))
     for pause in case.pauses:
         due_at = _after(pause, start, due_at, case, catalogue, steps)
@@ -102,10 +102,6 @@ def due(case: Case, catalogue: Catalogue) -> Due:
         extended_at = extension.due_at
         steps.append(Step("extended", case.received_at, extended_at, due_at))
     return Due(due_at, extended_at, beyond_limit, steps)
-
-
-def _day(instant: datetime) -> date:
-    return instant.astimezone(VIETNAM).date()
 
 
 def _limit(case: Case) -> Limit | None:

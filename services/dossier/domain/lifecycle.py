@@ -7,7 +7,8 @@ repetition and batching never change the outcome, because the events are put in 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Generic, NamedTuple, TypeVar
+from operator import attrgetter
+from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 from services.contract import (
     Corrected,
@@ -51,11 +52,12 @@ D = TypeVar("D", bound=Data)
 
 
 class Happened(NamedTuple, Generic[D]):
-    """What happened, when, and when it was recorded."""
+    """What happened, when, and when and from whom the record of it came."""
 
     at: datetime
     data: D
     recorded_at: datetime
+    source: str
 
 
 @dataclass(slots=True)
@@ -74,7 +76,9 @@ class _Life:
     extensions: list[Happened[Extended]] = field(default_factory=list)
     paid: list[Paid] = field(default_factory=list)
     refunded: list[int] = field(default_factory=list)
-    supplements: int = 0
+    asked: list[datetime] = field(default_factory=list)
+    """When the citizen was asked to complete the dossier, and when each request was met, as far as it was."""
+    completed: list[datetime] = field(default_factory=list)
     pauses_begun: int = 0
     pauses: list[Pause] = field(default_factory=list)
     standstills: list[Standstill] = field(default_factory=list)
@@ -86,7 +90,7 @@ class _Life:
 def fold(code: str, recorded: Iterable[Occurrence], catalogue: Catalogue) -> Standing:
     """Return how the dossier `code` stands after `recorded`, which may come in any order but names each event once."""
     events = list(recorded)
-    latest = max(events, key=lambda occurrence: occurrence.position)
+    latest = max(events, key=attrgetter("position"))
     return _standing(code, _lived(history.effect(events), catalogue), catalogue, latest)
 
 
@@ -104,15 +108,19 @@ def units_named(recorded: Iterable[Occurrence]) -> set[str]:
 
     Whoever had no part in it then names nobody, himself least of all; so nobody comes in by what he sent beforehand.
     """
-    naming = sorted((o for o in recorded if isinstance(o.data, Received | Forwarded | Corrected)), key=history.order)
+    # By type, since asking a pydantic model whether it is an instance of another takes as long as all the rest.
+    naming = sorted((o for o in recorded if type(o.data) in _NAMING), key=history.order)
     named: set[str] = set()
     for occurrence in naming:
-        if isinstance(occurrence.data, Received):
-            named |= _units_in(occurrence.data)
+        if type(occurrence.data) is Received:
+            named.update(history.units_in(occurrence.data).values())
     for occurrence in naming:
         if occurrence.sender_units is None or not named.isdisjoint(occurrence.sender_units):
-            named |= _units_in(occurrence.data)
+            named.update(history.units_in(occurrence.data).values())
     return named
+
+
+_NAMING = {Received, Forwarded, Corrected}
 
 
 def unretracted(recorded: Sequence[Occurrence]) -> Sequence[Occurrence]:
@@ -123,17 +131,12 @@ def unretracted(recorded: Sequence[Occurrence]) -> Sequence[Occurrence]:
     return [occurrence for occurrence in recorded if occurrence.key not in retracted]
 
 
-def _units_in(data: Data) -> set[str]:
-    fields = (getattr(data, name, None) for name in ("receiving_unit", "resolving_unit", "to_unit"))
-    return {unit for unit in fields if unit is not None}
-
-
 def _lived(effect: Effect, catalogue: Catalogue) -> _Life:
     """Take the events in; what somebody sent who had no part in the dossier at that time is flagged and left out.
 
     Only the receipt says whose a dossier is, and it may arrive last, so this cannot be judged when an event arrives.
     """
-    receipt = next((o.data for o in effect.events if type(o.data) is Received), None)
+    receipt = next((o for o in effect.events if type(o.data) is Received), None)
     life = _Life(flags=set(effect.flags))
     for occurrence in effect.events:
         if receipt is not None and occurrence.sender_units is not None and _is_foreign(occurrence, life, receipt):
@@ -141,14 +144,19 @@ def _lived(effect: Effect, catalogue: Catalogue) -> _Life:
         else:
             _note_clocks(life, occurrence, catalogue)
             step = STEPS[type(occurrence.data)]
-            step(life, Happened(occurrence.occurred_at, occurrence.data, occurrence.recorded_at))
+            step(life, Happened(occurrence.occurred_at, occurrence.data, occurrence.recorded_at, occurrence.source))
     return life
 
 
-def _is_foreign(occurrence: Occurrence, life: _Life, receipt: Received) -> bool:
-    """Tell whether the sender was neither the receiving unit nor the resolving unit of that time."""
-    resolving_unit = life.forwardings[-1].data.to_unit if life.forwardings else receipt.resolving_unit
-    return not {receipt.receiving_unit, resolving_unit} & (occurrence.sender_units or frozenset())
+def _is_foreign(occurrence: Occurrence, life: _Life, receipt: Occurrence) -> bool:
+    """Tell whether the sender was neither the receiving unit nor the resolving unit of that time.
+
+    Whoever sent the receipt keeps his part in the dossier, even where it was corrected to name another unit.
+    """
+    told = cast("Received", receipt.data)
+    resolving_unit = life.forwardings[-1].data.to_unit if life.forwardings else told.resolving_unit
+    own = {told.receiving_unit, resolving_unit} & (occurrence.sender_units or frozenset())
+    return not own and occurrence.sender_units != receipt.sender_units
 
 
 def _note_clocks(life: _Life, occurrence: Occurrence, catalogue: Catalogue) -> None:
@@ -177,13 +185,15 @@ def _forwarded(life: _Life, forwarding: Happened[Forwarded]) -> None:
 
 def _supplement_requested(life: _Life, request: Happened[SupplementRequested]) -> None:
     _flag_if(life, closed=_closed(life))
-    life.supplements += 1
-    if life.supplements > 1:
+    life.asked.append(request.at)
+    if len(life.asked) > 1:
         life.flags.add("repeated_supplement")
     _stand_still(life, request.at, "supplement")
 
 
 def _supplemented(life: _Life, completion: Happened[Supplemented]) -> None:
+    # Who completes a dossier meets every request that is open.
+    life.completed += [completion.at] * (len(life.asked) - len(life.completed))
     _go_on(life, completion.at, {"supplement"}, completion.data.due_at)
 
 
@@ -334,6 +344,8 @@ def _end(life: _Life) -> _Ended:
 
 def _forwarding(life: _Life) -> Happened[Forwarded] | None:
     """Return the last forwarding before the end of processing: a later one gives nobody else the outcome, nor time."""
+    if not life.forwardings:
+        return None
     ended_at = _end(life)[1]
     return next((f for f in reversed(life.forwardings) if ended_at is None or f.at <= ended_at), None)
 
@@ -377,6 +389,17 @@ def _pauses(life: _Life) -> list[Pause]:
     if ended_at is None:
         return pauses
     return [_until(ended_at, pause) for pause in pauses if pause.began_at <= ended_at]
+
+
+def _supplement_spans(life: _Life, ended_at: datetime | None) -> tuple[str, ...]:
+    """Return from which day to which each request was open, none of them going past the end of processing."""
+    met: list[datetime | None] = [*life.completed, *[None] * (len(life.asked) - len(life.completed))]
+    spans = []
+    for asked_at, met_at in zip(life.asked, met, strict=True):
+        if ended_at is None or asked_at <= ended_at:
+            until = min((instant for instant in (met_at, ended_at) if instant is not None), default=None)
+            spans.append(f"{vietnamese_day(asked_at)}/{'' if until is None else vietnamese_day(until)}")
+    return tuple(spans)
 
 
 def _until(ended_at: datetime, pause: Pause) -> Pause:
@@ -432,7 +455,8 @@ def _standing(code: str, life: _Life, catalogue: Catalogue, latest: Occurrence) 
         paused_at=life.still_since if paused else None,
         pause_reason=life.standstills[0] if paused else None,
         pauses=life.pauses_begun,
-        supplements=life.supplements,
+        supplements=len(life.asked),
+        supplement_spans=_supplement_spans(life, ended_at),
         ended_at=ended_at,
         ended_on=ended_at and vietnamese_day(ended_at),
         end_recorded_at=end_recorded_at,
@@ -491,6 +515,8 @@ def _known_from_receipt(
         "channel": receipt.channel,
         "received_at": received.at,
         "received_on": received_on,
+        "receipt_recorded_at": received.recorded_at,
+        "source": received.source,
         "due_at": due.at,
         "due_on": due_on,
         "extended_due_at": due.extended_at,

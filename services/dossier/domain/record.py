@@ -30,7 +30,12 @@ def canonical(data: Data) -> bytes:
 
     Of a correction every given field is kept, also null: it takes the corrected event's value away.
     """
-    told = data.model_dump(exclude_unset=True) if isinstance(data, Corrected) else data.model_dump(exclude_none=True)
+    # Data has no parts of its own that would have to be taken apart; by pydantic the same takes three times as long.
+    given = vars(data)
+    if type(data) is Corrected:
+        told = {name: given[name] for name in data.model_fields_set}
+    else:
+        told = {name: value for name, value in given.items() if value is not None}
     return orjson.dumps(told, option=orjson.OPT_SORT_KEYS)
 
 

@@ -7,6 +7,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 from services.contract import CalendarDay, Frozen, Procedure, Unit
 from services.dossier.domain import catalogue
+from services.dossier.domain.catalogue import Catalogue
 
 Entry = Unit | Procedure | CalendarDay
 E = TypeVar("E", bound=Entry)
@@ -187,6 +188,22 @@ def _successor(teller: Unit, later: Unit | None, code: str, first: date) -> Warn
     else:
         why, why_vi = f"does not name {teller.code} as a predecessor", f"không ghi {teller.code} là đơn vị trước"
     return Warning(key(teller), f"its successor {code} {why}", f"Đơn vị kế tiếp {code} {why_vi}.")
+
+
+def undone(known: Catalogue, before: Mapping[tuple[Kind, str], Entry | None]) -> Catalogue:
+    """Return reference data with these entries as they were before, by kind and key; None where there was none."""
+    if not before:
+        return known
+    entries: list[Entry] = [unit for versions in known.units.values() for unit in versions]
+    entries += [procedure for versions in known.procedures.values() for procedure in versions]
+    entries += [CalendarDay(on_day=day, working=known.days[day], name=name) for day, name in known.day_names.items()]
+    kept: dict[tuple[Kind, str], Entry | None] = {(KINDS[type(entry)], key(entry)): entry for entry in entries}
+    kept.update(before)
+    return catalogue.catalogue(
+        [entry for entry in kept.values() if isinstance(entry, Unit)],
+        [entry for entry in kept.values() if isinstance(entry, Procedure)],
+        [entry for entry in kept.values() if isinstance(entry, CalendarDay)],
+    )
 
 
 # Nothing that a dossier is judged by: its standing holds codes, not names.

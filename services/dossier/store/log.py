@@ -4,11 +4,12 @@ A function takes the transaction first and never commits.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, fields
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import Row, RowMapping, Text, bindparam, cast, delete, func, select
+from sqlalchemy import RowMapping, Text, bindparam, cast, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.contract import Received, Standing
@@ -18,8 +19,11 @@ from services.dossier.domain.catalogue import Catalogue
 from services.dossier.domain.history import Key, Occurrence
 from services.dossier.domain.record import DATA_OF_TYPE, FIRST_HASH, Recorded
 from services.kit import db
+from services.kit.db import Line
 
 STANDING_FIELDS = [field.name for field in fields(Standing)]
+LISTS = ("supplement_spans", "flags")
+"""The fields that hold several values: tuples in a standing, lists as the database gives them."""
 
 
 class Before(NamedTuple):
@@ -45,7 +49,16 @@ async def hold(transaction: AsyncConnection, province: str) -> None:
     Positions are drawn while this lock is held, so they are committed in their own order and a reader that has seen
     one has missed none before it.
     """
-    await db.lock(transaction, "dossier", province)
+    await db.lock(transaction, *_lock(province))
+
+
+def holding(line: Line, province: str) -> AbstractAsyncContextManager[AsyncConnection]:
+    """Begin a transaction as the one writer of the province; it commits where the block ends well."""
+    return line.holding(*_lock(province))
+
+
+def _lock(province: str) -> tuple[str, str]:
+    return "dossier", province
 
 
 async def head(transaction: AsyncConnection, province: str) -> Head:
@@ -54,7 +67,7 @@ async def head(transaction: AsyncConnection, province: str) -> Head:
     Every position is given to a dossier when it is drawn, with an event or by folding anew, so the newest dossier
     stands at the head.
     """
-    row = (await transaction.execute(_HEAD, {"province": province})).one()
+    [row] = await _HEAD.fetch(transaction, province=province)
     return Head(row[0], row[1], row[2] or FIRST_HASH)
 
 
@@ -66,32 +79,22 @@ _version = select(tables.reference_version.c.version).where(
 )
 _event = tables.event.c
 _hash = select(_event.hash).where(_event.province == bindparam("province")).order_by(_event.position.desc()).limit(1)
-_HEAD = select(
-    func.coalesce(_newest.scalar_subquery(), 0),
-    func.coalesce(_version.scalar_subquery(), 0),
-    _hash.scalar_subquery(),
+_HEAD = db.Prepared(
+    select(
+        func.coalesce(_newest.scalar_subquery(), 0),
+        func.coalesce(_version.scalar_subquery(), 0),
+        _hash.scalar_subquery(),
+    )
 )
 _keys = db.unnested(tables.event, ["source", "id"]).subquery("sought")
-_RECORDED_BEFORE = (
+_RECORDED_BEFORE = db.Prepared(
     select(_event.source, _event.id, _event.position, _event.fingerprint, _event.client)
     .join(_keys, (_event.source == _keys.c.source) & (_event.id == _keys.c.id))
     .where(_event.province == _mine)
 )
 _subjects = db.unnested(tables.event, ["subject"]).subquery("sought")
-_HISTORIES = (
-    select(
-        _event.subject,
-        _event.position,
-        _event.recorded_at,
-        _event.source,
-        _event.id,
-        _event.occurred_at,
-        _event.type,
-        cast(_event.data, Text).label("data"),
-        _event.sender_units,
-        _event.fingerprint,
-        _event.client,
-    )
+_HISTORIES = db.Prepared(
+    select(*(cast(_event.data, Text) if name == "data" else _event[name] for name in Recorded._fields))
     .join(_subjects, _event.subject == _subjects.c.subject)
     .where(_event.province == _mine)
 )
@@ -99,8 +102,9 @@ _HISTORIES = (
 
 async def recorded_before(transaction: AsyncConnection, province: str, keys: Collection[Key]) -> Mapping[Key, Before]:
     """Return what the log holds already under those of the keys (source, id) that it knows."""
-    rows = await transaction.execute(_RECORDED_BEFORE, {"of_province": province, **db.arrays(keys, ["source", "id"])})
-    return {(row.source, row.id): Before(row.position, row.fingerprint, row.client) for row in rows}
+    sought = db.arrays(keys, ["source", "id"])
+    rows = await _RECORDED_BEFORE.fetch(transaction, of_province=province, **sought)
+    return {(source, id_): Before(*before) for source, id_, *before in rows}
 
 
 async def histories(
@@ -114,21 +118,20 @@ async def histories_and_keys(
     transaction: AsyncConnection, province: str, subjects: Collection[str]
 ) -> tuple[dict[str, list[Occurrence]], dict[Key, Before]]:
     """Return the recorded events of each dossier in `subjects` that has any, and what was recorded under their keys."""
-    sought = db.arrays([(subject,) for subject in subjects], ["subject"])
-    rows = await transaction.execute(_HISTORIES, {"of_province": province, **sought})
     by_subject: dict[str, list[Occurrence]] = {}
     recorded: dict[Key, Before] = {}
-    for row in rows:
-        by_subject.setdefault(row.subject, []).append(occurrence(row))
-        recorded[row.source, row.id] = Before(row.position, row.fingerprint, row.client)
+    for row in await _HISTORIES.fetch(transaction, of_province=province, subject=list(subjects)):
+        entry = Recorded(*row)
+        by_subject.setdefault(entry.subject, []).append(occurrence(entry))
+        recorded[entry.source, entry.id] = Before(entry.position, entry.fingerprint, entry.client)
     return by_subject, recorded
 
 
-def occurrence(row: Recorded | Row[*tuple[Any, ...]]) -> Occurrence:
-    """Return the event that a row of the log tells of."""
-    data = DATA_OF_TYPE[row.type].model_validate_json(row.data)
-    units = None if row.sender_units is None else frozenset(row.sender_units)
-    return Occurrence(row.position, row.recorded_at, row.source, row.id, row.occurred_at, data, units)
+def occurrence(entry: Recorded) -> Occurrence:
+    """Return the event that an entry of the log tells of."""
+    data = DATA_OF_TYPE[entry.type].model_validate_json(entry.data)
+    units = None if entry.sender_units is None else frozenset(entry.sender_units)
+    return Occurrence(entry.position, entry.recorded_at, entry.source, entry.id, entry.occurred_at, data, units)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +145,7 @@ class Kept:
 def folded(code: str, history: Sequence[Occurrence], catalogue: Catalogue) -> Kept:
     """Return the dossier `code` as its history makes it."""
     standing = lifecycle.fold(code, history, catalogue)
-    if not any(isinstance(occurrence.data, Received) for occurrence in history):
+    if not any(type(occurrence.data) is Received for occurrence in history):
         # Before its receipt a dossier belongs to nobody, and nobody has lost it.
         return Kept(standing, frozenset())
     named = lifecycle.units_named(history)
@@ -151,8 +154,9 @@ def folded(code: str, history: Sequence[Occurrence], catalogue: Catalogue) -> Ke
 
 def kept_as(row: RowMapping) -> Kept:
     """Return the dossier that a whole row tells of."""
-    standing = {name: row[name] for name in STANDING_FIELDS} | {"flags": tuple(row["flags"])}
-    return Kept(Standing(**standing), frozenset(row["former_units"]))
+    standing = {name: row[name] for name in STANDING_FIELDS}
+    lists = {name: tuple(row[name]) for name in LISTS}
+    return Kept(Standing(**standing | lists), frozenset(row["former_units"]))
 
 
 async def append(transaction: AsyncConnection, events: Sequence[Recorded], dossiers: Sequence[Kept]) -> None:
@@ -169,14 +173,16 @@ async def append(transaction: AsyncConnection, events: Sequence[Recorded], dossi
 async def keep(transaction: AsyncConnection, province: str, dossiers: Sequence[Kept]) -> None:
     """Put each dossier where it stands."""
     # All of a row changes with its position, so writing it anew by COPY costs PostgreSQL no more than an update.
-    codes = db.arrays([(kept.standing.code,) for kept in dossiers], ["code"])
-    await transaction.execute(_LEAVE, {"of_province": province, **codes})
+    codes = [kept.standing.code for kept in dossiers]
+    await _LEAVE.fetch(transaction, of_province=province, code=codes)
     rows = [(province, *_values(kept.standing), sorted(kept.former_units)) for kept in dossiers]
     await db.copy(transaction, tables.dossier, rows)
 
 
 _left = db.unnested(tables.dossier, ["code"]).subquery("left_behind")
-_LEAVE = delete(tables.dossier).where(
-    tables.dossier.c.province == bindparam("of_province", type_=Text), tables.dossier.c.code == _left.c.code
+_LEAVE = db.Prepared(
+    delete(tables.dossier).where(
+        tables.dossier.c.province == bindparam("of_province", type_=Text), tables.dossier.c.code == _left.c.code
+    )
 )
 _values = attrgetter(*STANDING_FIELDS)

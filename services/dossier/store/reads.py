@@ -6,16 +6,22 @@ A function takes the transaction first and never commits.
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
+import orjson
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     Date,
+    DateTime,
     Interval,
     Row,
     Select,
+    Subquery,
     Text,
     and_,
+    any_,
+    bindparam,
     cast,
     func,
     literal,
@@ -27,10 +33,10 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.contract import VIETNAM, Channel, Flag, Grant, PauseReason, Standing, Status
+from services.contract import STANDING, VIETNAM, Channel, Flag, Grant, PauseReason, Standing, Status
 from services.dossier import tables
 from services.dossier.domain.record import Recorded
-from services.dossier.store.log import STANDING_FIELDS
+from services.dossier.store.log import LISTS, STANDING_FIELDS
 
 Role = Literal["resolving", "receiving"]
 Sort = Literal["code", "due", "received"]
@@ -44,7 +50,8 @@ _SORTED_BY = {"due": _dossier.due_on, "received": _dossier.received_at}
 
 def _standing(row: Row[*tuple[Any, ...]]) -> Standing:
     # The columns are those fields in their order; what was asked beside them comes after.
-    return Standing(**{**dict(zip(STANDING_FIELDS, row, strict=False)), "flags": tuple(row.flags)})
+    told = dict(zip(STANDING_FIELDS, row, strict=False))
+    return Standing(**{**told, **{name: tuple(told[name]) for name in LISTS}})
 
 
 def _within(grant: Grant) -> ColumnElement[bool] | None:
@@ -228,27 +235,101 @@ async def backlog(  # noqa: PLR0913 - each says one thing about the figures
     return {code: dict(zip(BACKLOG_COUNTS, counts, strict=True)) for code, *counts in rows}
 
 
-# --- Feed and log -----------------------------------------------------------------------------------------------------
+# --- Feed -------------------------------------------------------------------------------------------------------------
 
 
-async def feed_after(transaction: AsyncConnection, grant: Grant, after: int, limit: int) -> Sequence[Standing]:
+class FeedEntry(NamedTuple):
+    """A standing as the feed tells it, in JSON, and the position of its latest change."""
+
+    position: int
+    json: str | bytes
+
+
+class Changed(NamedTuple):
+    """A dossier that changed, the position of its latest change, and whether it is one of the reader's units'."""
+
+    position: int
+    code: str
+    is_theirs: bool
+
+
+async def feed_after(transaction: AsyncConnection, grant: Grant, after: int, limit: int) -> Sequence[FeedEntry]:
     """Return at most `limit` standings that changed after position `after`, in the order of their latest change.
 
     Of a dossier that was a limited client's and is no more, it learns this alone.
     """
-    query = select(*_STANDING_COLUMNS).where(_dossier.province == grant.province, _dossier.position > after)
-    query = query.order_by(_dossier.position).limit(limit)
+    place = {"of_province": grant.province, "after": after, "most": limit}
+    if grant.units is None:
+        return [FeedEntry(*row) for row in await transaction.execute(_FEED, place)]
+    rows = await transaction.execute(_FEED_OF_UNITS, place | {"units": sorted(grant.units)})
+    return [
+        FeedEntry(row.position, row.json if row.is_theirs else elsewhere(row.code, row.position, row.recorded_at))
+        for row in rows
+    ]
+
+
+def elsewhere(code: str, position: int = 0, recorded_at: str | None = None) -> bytes:
+    """Return all that the feed tells of a dossier that belongs to none of the reader's units."""
+    return orjson.dumps({**_ELSEWHERE, "code": code, "position": str(position), "recorded_at": recorded_at})
+
+
+_ELSEWHERE = STANDING.dump_python(Standing(code="", status="elsewhere"), mode="json")
+
+
+def _told(name: str) -> ColumnElement[Any]:
+    """Return the field as JSON tells it: instants as Python would write them in Vietnamese time, positions as text."""
+    column = _dossier[name]
+    if name == "position":
+        return cast(column, Text).label(name)
+    if not isinstance(column.type, DateTime):
+        return column
+    local = func.timezone(literal_column("interval '7 hours'"), column)
+    written = func.to_char(local, literal_column("""'YYYY-MM-DD"T"HH24:MI:SS.US"+07:00"'"""))
+    return func.replace(written, literal_column("'.000000'"), literal_column("''")).label(name)
+
+
+_units = bindparam("units", type_=ARRAY(Text))
+_mine_after = and_(_dossier.province == bindparam("of_province"), _dossier.position > bindparam("after"))
+_is_or_was_theirs = or_(
+    _dossier.receiving_unit == any_(_units),
+    _dossier.resolving_unit == any_(_units),
+    _dossier.former_units.overlap(_units),
+)
+
+
+def _feed(condition: ColumnElement[bool]) -> tuple[Subquery, Select[int, str]]:
+    """Return a page's rows and the query that tells them; PostgreSQL writes the JSON in a tenth of Python's time."""
+    page = select(*(_told(name) for name in STANDING_FIELDS)).where(condition)
+    told = page.order_by(_dossier.position).limit(bindparam("most")).subquery("told")
+    position = cast(told.c.position, BigInteger).label("position")
+    json = cast(func.row_to_json(told.table_valued()), Text).label("json")
+    return told, select(position, json).order_by(position)
+
+
+_FEED = _feed(_mine_after)[1]
+_of_units, _feed_of_units = _feed(and_(_mine_after, _is_or_was_theirs))
+_FEED_OF_UNITS = _feed_of_units.add_columns(
+    func.coalesce(
+        or_(_of_units.c.receiving_unit == any_(_units), _of_units.c.resolving_unit == any_(_units)),
+        literal(value=False),
+    ).label("is_theirs"),
+    _of_units.c.code,
+    _of_units.c.recorded_at,
+)
+
+
+async def changed_after(transaction: AsyncConnection, grant: Grant, after: int, limit: int) -> Sequence[Changed]:
+    """Return the dossiers that `feed_after` would tell of."""
     within = _within(grant)
-    if within is None:
-        return [_standing(row) for row in await transaction.execute(query)]
-    left = _dossier.former_units.overlap(cast(sorted(grant.units or ()), ARRAY(Text)))
-    is_theirs = func.coalesce(within, literal(value=False)).label("is_theirs")
-    rows = await transaction.execute(query.add_columns(is_theirs).where(or_(within, left)))
-    return [_standing(row) if row.is_theirs else _tombstone(row) for row in rows]
+    is_theirs = literal(value=True) if within is None else func.coalesce(within, literal(value=False))
+    query = select(_dossier.position, _dossier.code, is_theirs).where(_mine_after)
+    place: dict[str, Any] = {"of_province": grant.province, "after": after}
+    if grant.units is not None:
+        query, place["units"] = query.where(_is_or_was_theirs), sorted(grant.units)
+    return [Changed(*row) for row in await transaction.execute(query.order_by(_dossier.position).limit(limit), place)]
 
 
-def _tombstone(row: Row[*tuple[Any, ...]]) -> Standing:
-    return Standing(code=row.code, status="elsewhere", position=row.position, recorded_at=row.recorded_at)
+# --- The log ----------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -277,12 +358,16 @@ async def events_of(transaction: AsyncConnection, grant: Grant, code: str) -> Se
     return await _events(transaction, grant, tables.event.c.subject == code, None)
 
 
+EVENT_COLUMNS = [
+    cast(tables.event.c.data, Text) if name == "data" else tables.event.c[name] for name in Recorded._fields
+]
+
+
 async def _events(
     transaction: AsyncConnection, grant: Grant, condition: ColumnElement[bool], limit: int | None
 ) -> Sequence[Recorded]:
     event = tables.event
-    columns = [cast(event.c.data, Text) if name == "data" else event.c[name] for name in Recorded._fields]
-    query = select(*columns).where(event.c.province == grant.province, condition)
+    query = select(*EVENT_COLUMNS).where(event.c.province == grant.province, condition)
     within = _within(grant)
     if within is not None:
         dossier = tables.dossier
