@@ -1,4 +1,8 @@
-"""Prometheus warns about exactly the targets that answers are judged by: its rules are written from `RATES`.
+"""Prometheus warns about exactly the targets that answers are judged by: its rules are written from `TARGETS`.
+
+A rate without a target has no alert. Targets of single fields and of the catalogue have none either: the gauges hold
+units as wholes, and a catalogue changes by decision, not from one hour to the next. Of targets that follow each other
+the newest is watched.
 
 `python -m services.metrics.rules > deploy/prometheus/rules.yml` writes them anew.
 """
@@ -10,8 +14,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from services.metrics.domain.rates import RATES, Rate, Target
-from services.metrics.report import STALE_AFTER
+from services.metrics.domain import targets
+from services.metrics.domain.rates import PROCEDURE_RATES, RATES, Rate
+from services.metrics.domain.targets import Target
+from services.metrics.progress import STALE_AFTER
 
 FEWEST = 20
 """What a denominator needs before its rate is worth a warning: below it one late dossier is 5 points and more."""
@@ -22,7 +28,7 @@ _HEADER = "# Written by `python -m services.metrics.rules`, to be changed there.
 _UNIT, _PROVINCE = "{{ $labels.unit }}", "{{ $labels.province }}"
 _JOB, _INSTANCE, _SERVICE = "{{ $labels.job }}", "{{ $labels.instance }}", "{{ $labels.service }}"
 _PERCENT, _PERCENT_VI = "{{ printf `%.2f` $value }} %", "{{ reReplaceAll `[.]` `,` (printf `%.2f` $value) }} %"
-_DURATION = "{{ humanizeDuration $value }}"
+_DURATION, _NUMBER = "{{ humanizeDuration $value }}", "{{ printf `%.0f` $value }}"
 
 _Part = Literal["numerator", "denominator"]
 
@@ -30,20 +36,8 @@ _RECORDS: Mapping[str, str] = {"Unit": "unit:metrics_rate_{}:max", "Province": "
 """The name of the series that holds a part of a rate, of each unit and of the province."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Words:
-    """What a rate is called in the name of an alert and in its texts."""
-
-    alert: str
-    en: str
-    vi: str
-
-
-_WORDS: Mapping[str, _Words] = {
-    "on_time_of_resolved": _Words("OnTime", "on-time rate", "tỷ lệ giải quyết đúng hạn"),
-    "online_payment": _Words("OnlinePayment", "online payment rate", "tỷ lệ thanh toán trực tuyến"),
-    "full_online": _Words("FullOnline", "full-online rate", "tỷ lệ hồ sơ trực tuyến toàn trình"),
-}
+_SHORT: Mapping[str, str] = {"on_time_of_resolved": "OnTime"}
+"""How alerts name a rate, where it is not the rate's own name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +50,9 @@ class _Text:
 
 def rules() -> dict[str, Any]:
     """Return the content of the rules file: one group for the rates, one for how the system runs."""
-    rates = [alert for rate in RATES for alert in (_unit_below_target(rate), _province_below_target(rate))]
-    system = [_process_down(), _feed_lagging(), _answers_failing(), _unit_silent()]
+    asked = [(rate, target) for rate in RATES if (target := targets.general(rate.name)) is not None]
+    rates = [alert for pair in asked for alert in (_unit_below_target(*pair), _province_below_target(*pair))]
+    system = [_process_down(), _feed_lagging(), _answers_failing(), _unit_silent(), _counts_drifted()]
     return {"groups": [{"name": "rates", "rules": [*_records(), *rates]}, {"name": "system", "rules": system}]}
 
 
@@ -67,65 +62,77 @@ def _records() -> Iterator[dict[str, Any]]:
         of_unit, of_province = _RECORDS["Unit"].format(part), _RECORDS["Province"].format(part)
         # Metrics may run twice, and restart elsewhere: the same count from another instance is still one count.
         yield {"record": of_unit, "expr": f"max by (province, unit, rate) (metrics_rate_{part})"}
-        yield {"record": of_province, "expr": f"sum by (province, rate) ({of_unit})"}
+        # A procedure that two units have would be two in their sum.
+        distinct = "|".join(rate.name for rate in PROCEDURE_RATES)
+        yield {"record": of_province, "expr": f'sum by (province, rate) ({of_unit}{{rate!~"{distinct}"}})'}
 
 
-def _unit_below_target(rate: Rate) -> dict[str, Any]:
-    words, (asked, asked_vi) = _WORDS[rate.name], _asked(rate.target)
+def _unit_below_target(rate: Rate, target: Target) -> dict[str, Any]:
+    en, vi = _titles(rate)
+    asked, asked_vi = _asked(target)
     return _alert(
-        f"Unit{words.alert}BelowTarget",
-        _missed(rate, _RECORDS["Unit"]),
+        f"Unit{_short(rate)}BelowTarget",
+        _missed(target, _RECORDS["Unit"]),
         lasting="30m",
         severity="warning",
         en=_Text(
-            f"Unit {_UNIT}: {words.en} below target",
-            f"The {words.en} of unit {_UNIT} (province {_PROVINCE}) is {_PERCENT} this month; "
-            f"the plan asks for {asked}.",
+            f"Unit {_UNIT}: {en} below target",
+            f"The {en} of unit {_UNIT} (province {_PROVINCE}) is {_PERCENT} this month; the plan asks for {asked}.",
         ),
         vi=_Text(
-            f"Đơn vị {_UNIT}: {words.vi} chưa đạt chỉ tiêu",
-            f"Trong tháng này, {words.vi} của đơn vị {_UNIT} (tỉnh {_PROVINCE}) là {_PERCENT_VI}; "
+            f"Đơn vị {_UNIT}: {vi} chưa đạt chỉ tiêu",
+            f"Trong tháng này, {vi} của đơn vị {_UNIT} (tỉnh {_PROVINCE}) là {_PERCENT_VI}; "
             f"chỉ tiêu kế hoạch là {asked_vi}.",
         ),
     )
 
 
-def _province_below_target(rate: Rate) -> dict[str, Any]:
-    words, (asked, asked_vi) = _WORDS[rate.name], _asked(rate.target)
+def _province_below_target(rate: Rate, target: Target) -> dict[str, Any]:
+    en, vi = _titles(rate)
+    asked, asked_vi = _asked(target)
     return _alert(
-        f"Province{words.alert}BelowTarget",
-        _missed(rate, _RECORDS["Province"]),
+        f"Province{_short(rate)}BelowTarget",
+        _missed(target, _RECORDS["Province"]),
         lasting="30m",
         severity="critical",
         en=_Text(
-            f"Province {_PROVINCE}: {words.en} below target",
-            f"The {words.en} of all units of province {_PROVINCE} is {_PERCENT} this month; the plan asks for {asked}.",
+            f"Province {_PROVINCE}: {en} below target",
+            f"The {en} of all units of province {_PROVINCE} is {_PERCENT} this month; the plan asks for {asked}.",
         ),
         vi=_Text(
-            f"Tỉnh {_PROVINCE}: {words.vi} chưa đạt chỉ tiêu",
-            f"Trong tháng này, {words.vi} của toàn tỉnh {_PROVINCE} là {_PERCENT_VI}; chỉ tiêu kế hoạch là {asked_vi}.",
+            f"Tỉnh {_PROVINCE}: {vi} chưa đạt chỉ tiêu",
+            f"Trong tháng này, {vi} của toàn tỉnh {_PROVINCE} là {_PERCENT_VI}; chỉ tiêu kế hoạch là {asked_vi}.",
         ),
     )
 
 
+def _short(rate: Rate) -> str:
+    return _SHORT.get(rate.name) or rate.name.title().replace("_", "")
+
+
+def _titles(rate: Rate) -> tuple[str, str]:
+    """Return what the rate is called inside a sentence, in English and in Vietnamese."""
+    en, vi = (title[0].lower() + title[1:] for title in rate.title)
+    return en, vi
+
+
 def _asked(target: Target) -> tuple[str, str]:
     """Return what the target asks for, in English and in Vietnamese."""
-    percent = f"{target.percent:f}"
+    percent = f"{target.percent:g}"
     percent_vi = percent.replace(".", ",")
     if target.comparison == "above":
         return f"more than {percent} %", f"trên {percent_vi} %"
     return f"at least {percent} %", f"từ {percent_vi} % trở lên"
 
 
-def _missed(rate: Rate, record: str) -> str:
+def _missed(target: Target, record: str) -> str:
     """Return the expression that holds the percentage while the target is missed.
 
     Both sides of the comparison are whole numbers, so that a rate at its very target is judged exactly, as in answers.
     """
-    numerator, denominator = (f'{record.format(part)}{{rate="{rate.name}"}}' for part in ("numerator", "denominator"))
-    scale = 10 ** max(0, -int(rate.target.percent.as_tuple().exponent))
-    asked = int(rate.target.percent * scale)
-    missed = "<=" if rate.target.comparison == "above" else "<"
+    numerator, denominator = (f'{record.format(part)}{{rate="{target.rate}"}}' for part in ("numerator", "denominator"))
+    scale, asked = (100, target.hundredths) if target.hundredths % 100 else (1, target.hundredths // 100)
+    missed = "<=" if target.comparison == "above" else "<"
     return (
         f"100 * {numerator} / {denominator}\n"
         f"and {denominator} >= {FEWEST}\n"
@@ -208,6 +215,26 @@ def _unit_silent() -> dict[str, Any]:
             f"Sự kiện gần nhất từ bộ phận một cửa của đơn vị {_UNIT} (tỉnh {_PROVINCE}) được ghi nhận cách đây "
             f"{_DURATION}; số liệu của đơn vị này không còn mới. "
             "Các kỳ nghỉ lễ dài cũng gây cảnh báo này: hãy tạm tắt cảnh báo trong những ngày đó.",
+        ),
+    )
+
+
+def _counts_drifted() -> dict[str, Any]:
+    return _alert(
+        "CountsDrifted",
+        "max by (province) (metrics_drift_cells) > 0",
+        # Once the audit has found a difference, waiting makes it no smaller.
+        lasting="0m",
+        severity="critical",
+        en=_Text(
+            f"Province {_PROVINCE}: counts differ from their dossiers",
+            f"{_NUMBER} counts of province {_PROVINCE} are not what a recount of the dossiers gives. "
+            "The dossiers are right; rates made of these counts may be wrong until they are counted anew.",
+        ),
+        vi=_Text(
+            f"Tỉnh {_PROVINCE}: số liệu tổng hợp không khớp với hồ sơ",
+            f"{_NUMBER} số đếm của tỉnh {_PROVINCE} không khớp với kết quả đếm lại từ hồ sơ. "
+            "Dữ liệu hồ sơ vẫn đúng; các tỷ lệ tính từ những số đếm này có thể sai cho đến khi được đếm lại.",
         ),
     )
 

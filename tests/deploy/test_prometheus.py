@@ -16,6 +16,7 @@ import yaml
 
 from services.metrics import rules
 from services.metrics.domain.rates import RATES
+from services.metrics.domain.targets import TARGETS
 
 ROOT = Path(__file__).resolve().parents[2]
 PROMETHEUS = ROOT / "deploy" / "prometheus"
@@ -76,13 +77,16 @@ def test_the_rules_are_those_written_from_the_targets() -> None:
     assert yaml.safe_load(written) == rules.rules()
 
 
-def test_every_target_is_watched_for_each_unit_and_for_the_province() -> None:
+def test_every_target_asked_of_a_whole_unit_is_watched_for_each_unit_and_for_the_province_and_nothing_else_is() -> None:
     watched = [name for name in ALERTS if name.endswith("BelowTarget")]
+    counted = {rate.name for rate in RATES}
+    asked = {target.rate for target in TARGETS if not target.fields and target.kind is None} & counted
 
-    for rate in RATES:
-        about = [name for name in watched if f'rate="{rate.name}"' in ALERTS[name]["expr"]]
+    for rate in asked:
+        about = [name for name in watched if f'rate="{rate}"' in ALERTS[name]["expr"]]
         assert sorted(re.sub("(Unit|Province).*", r"\1", name) for name in about) == ["Province", "Unit"]
-    assert len(watched) == 2 * len(RATES)
+    assert len(watched) == 2 * len(asked)
+    assert len(asked) == 5
 
 
 @pytest.mark.parametrize("name", ALERTS)
