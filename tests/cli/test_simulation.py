@@ -16,6 +16,7 @@ from services.cli.reference import Traffic
 from services.cli.simulation import Dossier, Faults, Incidents, Scenario
 from services.cli.simulation.life import Kind
 from services.contract import (
+    EVENT,
     EVENTS,
     VIETNAM,
     CalendarDay,
@@ -325,6 +326,98 @@ def test_an_offline_counter_delivers_three_days_late_and_loses_nothing() -> None
         frozenset({timedelta(days=3)}): round(0.25 * len(SCENARIO.units)),
         frozenset({timedelta()}): len(SCENARIO.units) - round(0.25 * len(SCENARIO.units)),
     }
+
+
+def delays(scenario: Scenario) -> Mapping[str, list[tuple[datetime, timedelta]]]:
+    """Return for each source when its events would be posted without faults, and how much later they are."""
+    on_time = {d.event["id"]: d for d in simulation.events(replace(scenario, faults=Faults()))}
+    by_source: dict[str, list[tuple[datetime, timedelta]]] = {}
+    for delivery in simulation.events(scenario):
+        event, usual = delivery.event, on_time.pop(delivery.event["id"])
+        assert event == usual.event
+        delay = (usual.deliver_at, delivery.deliver_at - usual.deliver_at)
+        by_source.setdefault(event["source"], []).append(delay)
+    assert not on_time
+    return by_source
+
+
+def test_ends_posted_late_come_one_to_eight_days_after_they_happened_and_nothing_before_them_is_late() -> None:
+    scenario = with_faults(late_ends=0.3)
+    late = {unit.code for unit in SCENARIO.units}
+    before: list[timedelta] = []
+    since: list[tuple[str, timedelta]] = []
+    posted = {d.event["id"]: d.deliver_at for d in simulation.events(scenario)}
+    for dossier in simulation.dossiers(scenario):
+        ended = False
+        for place, step in enumerate(dossier.steps, 1):
+            ended = ended or step.kind in {"resolved", "declined", "withdrawn", "stopped"}
+            delay = posted[f"{dossier.code}-{place}"] - step.occurred_at
+            if not ended:
+                before.append(delay)
+            else:
+                since.append((dossier.resolving_unit, delay))
+                if delay < timedelta(days=1):
+                    late.discard(dossier.resolving_unit)
+
+    assert len(late) == round(0.3 * len(SCENARIO.units))
+    assert max(before) < timedelta(minutes=2)
+    assert all((timedelta(days=1) < delay < timedelta(days=8, minutes=2)) == (unit in late) for unit, delay in since)
+
+
+def test_after_an_outage_everything_comes_at_once() -> None:
+    outages = [
+        {usual + delay for usual, delay in posted if delay} for posted in delays(with_faults(outages=0.5)).values()
+    ]
+
+    assert sum(bool(ends) for ends in outages) == round(0.5 * len(SCENARIO.units))
+    assert all(len(ends) <= 1 for ends in outages)
+
+
+def test_during_an_outage_nothing_comes() -> None:
+    for posted in delays(with_faults(outages=0.5)).values():
+        over = max((usual + delay for usual, delay in posted if delay), default=None)
+        began = min((usual for usual, delay in posted if delay), default=None)
+
+        came = [usual for usual, delay in posted if began and over and began <= usual + delay < over]
+
+        assert came == []
+        assert began is None or over is None or over - began <= timedelta(days=6)
+
+
+def test_a_missing_end_is_posted_weeks_later() -> None:
+    late = [delay for posted in delays(with_faults(missing_ends=0.1)).values() for _, delay in posted if delay]
+
+    assert late
+    assert all(timedelta(weeks=2) <= delay <= timedelta(weeks=5) for delay in late)
+
+
+def test_the_backlog_is_the_one_that_the_system_shows_as_the_events_come_in() -> None:
+    until = datetime.combine(SCENARIO.last_day, time(), VIETNAM) + timedelta(days=60)
+    faults = Faults(late_ends=0.3, outages=0.5, missing_ends=0.05)
+    scenario = replace(SCENARIO, dossiers=1_000, until=until, faults=faults)
+    known = catalogue(scenario.units, scenario.procedures, scenario.calendar)
+    recorded: dict[str, list[Occurrence]] = {}
+    for position, delivery in enumerate(simulation.events(scenario), 1):
+        event = EVENT.validate_python(delivery.event)
+        occurrence = Occurrence(position, delivery.deliver_at, event.source, event.id, event.time, event.data)
+        recorded.setdefault(event.subject, []).append(occurrence)
+
+    def is_shown(code: str, history: Sequence[Occurrence]) -> bool:
+        nexts = [*(occurrence.recorded_at for occurrence in history[1:]), until]
+        for number, following in enumerate(nexts, 1):
+            counted = tally.counted(lifecycle.fold(code, history[:number], known))
+            if counted.closes_on is None and counted.overdue_from is not None:
+                since = datetime.combine(counted.overdue_from, time(), VIETNAM)
+                if max(since, history[number - 1].recorded_at) < min(following, until):
+                    return True
+        return False
+
+    backlog = list(simulation.backlog(scenario))
+
+    assert sum(one.by_data for one in backlog) > 50
+    assert [one.code for one in backlog if one.shown] == [
+        one.code for one in backlog if is_shown(one.code, recorded[one.code])
+    ]
 
 
 def test_a_wrong_clock_shifts_all_times_of_its_counter_alike() -> None:

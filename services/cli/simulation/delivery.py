@@ -2,18 +2,23 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from random import Random
 from typing import Any
 
 import orjson
 
+from services.cli.simulation.habits import happens
 from services.cli.simulation.life import Step
-from services.cli.simulation.plan import Dossier, dossiers, event_id
-from services.cli.simulation.scenario import Scenario, stream, units_in_force
+from services.cli.simulation.plan import ENDS, Dossier, dossiers, event_id
+from services.cli.simulation.scenario import Faults, Scenario, stream, units_in_force
+from services.contract import VIETNAM
 
 SLUGS = {"19": "thai-nguyen", "20": "lang-son"}
 OFFLINE = timedelta(days=3)
+
+Outage = tuple[datetime, datetime]
+"""Nothing comes from a counter between the two instants; at the second one all of it comes at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +34,8 @@ def events(scenario: Scenario) -> Iterator[Delivery]:
 
     Faults change when and how often something is delivered, and a wrong clock its time; nothing else differs.
     """
-    offline, clocks = _counters_offline(scenario), _clock_errors(scenario)
+    offline, clocks, outages = _counters_offline(scenario), _clock_errors(scenario), _outages(scenario)
+    late_ends, ends = _counters_of_late_ends(scenario), stream(scenario, "ends")
     delays, luck = stream(scenario, "delays"), stream(scenario, "faults")
     source = f"urn:motcua:demo:{SLUGS.get(scenario.province, scenario.province)}:"
     # All that is posted on a day waits in the day's own list until no dossier can add to it any more; the running
@@ -42,10 +48,17 @@ def events(scenario: Scenario) -> Iterator[Delivery]:
         if began_on != today:
             yield from _posted_before(began_on, waiting)
             today = began_on
+        held_back, ended = _held_back(scenario.faults, ends, ends_late=dossier.resolving_unit in late_ends), False
         for step, event, deliver_at in _posted(dossier, source, scenario.faults.shuffled, delays, luck):
             if clocks:
                 event["time"] = (step.occurred_at + clocks.get(step.unit, timedelta())).isoformat()
             at = deliver_at + OFFLINE if step.unit in offline else deliver_at
+            ended = ended or step.kind in ENDS
+            if ended:
+                at += held_back
+            began, over = outages.get(step.unit, (at, at))
+            if began <= at < over:
+                at = over
             waiting.setdefault(at.date(), []).append((at, number, event))
             number += 1
             if luck.random() < scenario.faults.duplicates:
@@ -94,6 +107,28 @@ def _posted(
 
 def _counters_offline(scenario: Scenario) -> frozenset[str]:
     return frozenset(_some_counters(scenario, scenario.faults.offline, stream(scenario, "offline")))
+
+
+def _counters_of_late_ends(scenario: Scenario) -> frozenset[str]:
+    return frozenset(_some_counters(scenario, scenario.faults.late_ends, stream(scenario, "late ends")))
+
+
+def _held_back(faults: Faults, rng: Random, *, ends_late: bool) -> timedelta:
+    """Draw for how long the end of a dossier's processing is not told, nor what comes after it."""
+    missing = happens(faults.missing_ends, rng)
+    longest, shortest = (35, 14) if missing else (8, 1) if ends_late else (0, 0)
+    return timedelta(days=shortest, seconds=int((longest - shortest) * 86_400 * rng.random()))
+
+
+def _outages(scenario: Scenario) -> dict[str, Outage]:
+    """Draw the counters with an outage, which begins at any time of the period."""
+    rng = stream(scenario, "outages")
+    midnight, days = datetime.combine(scenario.first_day, time(), VIETNAM), scenario.last_day - scenario.first_day
+    outages = {}
+    for unit in _some_counters(scenario, scenario.faults.outages, rng):
+        began = midnight + timedelta(seconds=int((days.days + 1) * 86_400 * rng.random()))
+        outages[unit] = began, began + timedelta(days=2, seconds=int(4 * 86_400 * rng.random()))
+    return outages
 
 
 def _clock_errors(scenario: Scenario) -> dict[str, timedelta]:

@@ -14,7 +14,7 @@ from services.contract import Channel, vietnamese_day
 PREFIXES = {"19": "H55", "20": "H37"}
 """The provinces' codes in the government's messaging network, with which dossier codes begin."""
 
-_ENDS: Mapping[Kind, Literal["resolved", "declined", "withdrawn", "stopped"]] = {
+ENDS: Mapping[Kind, Literal["resolved", "declined", "withdrawn", "stopped"]] = {
     "resolved": "resolved",
     "declined": "declined",
     "withdrawn": "withdrawn",
@@ -40,6 +40,8 @@ class Dossier:
     """None for a dossier that was declined without being received."""
     due_at: datetime | None
     """The appointment, also where the sender does not name it; None without a limit or a receipt."""
+    dues: tuple[tuple[datetime, datetime | None], ...]
+    """Every appointment that it had so far, with the instant from which on it had it."""
     extended_due_at: datetime | None
     """The other day that was named with an apology."""
     ended_at: datetime | None
@@ -87,7 +89,7 @@ def _as_of(until: datetime, code: str, life: Course, told: slips.Told) -> Dossie
     receipt = life.receipt
     happened = {step.kind: step for step in life.steps if step.occurred_at <= until}
     due_at = next((due_at for since, due_at in reversed(life.dues) if since <= until), None)
-    ended = next((happened[kind] for kind in _ENDS if kind in happened), None)
+    ended = next((happened[kind] for kind in ENDS if kind in happened), None)
     ended_at = ended.occurred_at if ended else None
     rated = happened.get("rated")
     return Dossier(
@@ -96,9 +98,10 @@ def _as_of(until: datetime, code: str, life: Course, told: slips.Told) -> Dossie
         receiving_unit=receipt.habits.unit.code,
         resolving_unit=receipt.resolving.unit.code,
         channel=receipt.channel,
-        status="voided" if "voided" in happened else _ENDS[ended.kind] if ended else "pending",
+        status="voided" if "voided" in happened else ENDS[ended.kind] if ended else "pending",
         received_at=receipt.received_at if "received" in happened else None,
         due_at=due_at,
+        dues=tuple((since, due_at) for since, due_at in life.dues if since <= until),
         extended_due_at=life.extended_due_at if "extended" in happened else None,
         ended_at=ended_at,
         late=bool(ended_at and due_at and vietnamese_day(ended_at) > vietnamese_day(due_at)),

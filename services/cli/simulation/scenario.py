@@ -25,6 +25,15 @@ class Faults:
     clock_errors: float = 0.0
     """Counters whose clock is wrong by up to six hours, either way."""
 
+    late_ends: float = 0.0
+    """Units whose software posts the end of processing, and what follows, one to eight days late with its true time."""
+
+    outages: float = 0.0
+    """Counters from which nothing comes for two to six days, and then everything at once."""
+
+    missing_ends: float = 0.0
+    """Dossiers whose end, with what follows, is posted two to five weeks late, when somebody finds it missing."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incidents:
