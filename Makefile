@@ -40,6 +40,7 @@ bench: $(INSTALLED) ## the benchmarks; they print ratios
 	$(BIN)/python -m bench.rates
 	$(BIN)/python -m bench.growth
 	$(BIN)/python -m bench.steady
+	$(BIN)/python -m bench.forecast
 
 constraints: $(INSTALLED) ## pin the newest versions that fit
 	$(BIN)/python -m pip install --quiet uv

@@ -26,7 +26,7 @@ from typing import Any
 import asyncpg
 from sqlalchemy import Table
 
-from bench import history, load, rates, system
+from bench import history, load, rates, rebuild, system
 from bench.events import BATCH, BATCH_CONNECTIONS, FULL, Sizes, renamed
 from bench.load import Generator, Load
 from bench.system import Figure, Host, System
@@ -36,6 +36,7 @@ from services.metrics import tables as metrics_tables
 SINGLE_CONNECTIONS = 32
 RECORDING = (f"batches of {BATCH}", f"single, {SINGLE_CONNECTIONS} connections")
 READING = ("a dossier", "the backlog")
+RATES = ("the rates of a month", "the same, just after an event of that month")
 QUICK = Sizes(rounds=1, seconds=0.3, events=1_000, batches=4)
 
 _READS = 2_000
@@ -50,7 +51,7 @@ FROM dossier.event JOIN dossier.dossier ON code = subject AND status <> 'pending
 
 # A set in the list of columns multiplies the rows as they come, where a join might come in any order.
 _COPY = """
-INSERT INTO {into} ({columns})
+INSERT INTO {table} ({columns})
 SELECT {values}
 FROM (
     SELECT *, generate_series(1, {copies}) AS copy
@@ -64,18 +65,43 @@ CASE WHEN data ? 'event_id'
 """
 
 
-def _copy(table: Table, into: Table, copies: int, head: int) -> str:
-    """Return the statement that puts so many copies of every closed dossier's rows of `table` into `into`."""
+def _copy(table: Table, copies: int, head: int) -> str:
+    """Return the statement that puts so many copies of every closed dossier's rows of `table` beside them."""
     changed = {
         "position": f"{head} + (place - 1) * {copies} + copy",
         "data": _EVENT_ID,
         **{name: f"{name} || '-c' || copy" for name in ("id", "subject", "code")},
     }
-    names = [column.name for column in into.columns]
+    names = [column.name for column in table.columns]
     values = [changed.get(name, name) for name in names]
-    return _COPY.format(
-        into=into, columns=", ".join(names), values=", ".join(values), copies=copies, table=table.fullname
-    )
+    return _COPY.format(columns=", ".join(names), values=", ".join(values), copies=copies, table=table.fullname)
+
+
+# For rates alone: a log without the copies ends where it did, so the copies stand where the true dossiers do.
+_STANDINGS = """
+INSERT INTO metrics.standing ({columns})
+SELECT {values}
+FROM metrics.standing CROSS JOIN generate_series(1, {copies}) AS copy
+WHERE status <> 'pending'
+"""
+
+
+async def multiply_standings(connection: asyncpg.Connection, copies: int) -> None:
+    """Let the metrics service have counted so many copies of every closed dossier that the log does not hold."""
+    names = [column.name for column in metrics_tables.standing.columns]
+    values = ["code || '-c' || copy" if name == "code" else name for name in names]
+    async with connection.transaction():
+        await connection.execute(_STANDINGS.format(columns=", ".join(names), values=", ".join(values), copies=copies))
+        await count(connection)
+
+
+async def count(connection: asyncpg.Connection) -> None:
+    """Count the standings by SQL in place of all that was counted, and let nobody keep what was read before."""
+    # Who counts holds the checkpoint.
+    generation = await connection.fetchval("SELECT generation FROM metrics.checkpoint FOR UPDATE")
+    await connection.execute("DELETE FROM metrics.cell")
+    await connection.execute(rebuild.CELLS, system.PROVINCE, generation, generation)
+    await connection.execute("UPDATE metrics.touched SET position = (SELECT max(position) FROM dossier.event)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,25 +124,25 @@ async def multiply(connection: asyncpg.Connection, copies: int, head: int) -> No
     async with connection.transaction():
         await connection.execute(_PLACES)
         await connection.execute("ANALYZE place")
-        for table, into in (
-            (tables.event, tables.event),
-            (tables.dossier, tables.dossier),
-            (tables.dossier, metrics_tables.standing),
-        ):
-            await connection.execute(_copy(table, into, copies, head))
+        for table in (tables.event, tables.dossier, metrics_tables.standing):
+            await connection.execute(_copy(table, copies, head))
+        await count(connection)
         # In the same transaction, so that whoever reads the new head finds it counted already.
         await connection.execute("UPDATE metrics.checkpoint SET position = (SELECT max(position) FROM dossier.event)")
 
 
-async def grown(running: System, true: int, dossiers: int) -> Grown:
-    """Record so many `true` dossiers, have them counted, and multiply the closed ones until there are `dossiers`."""
+async def grown(running: System, true: int, dossiers: int, *, rates_alone: bool = False) -> Grown:
+    """Record so many `true` dossiers, have them counted, and multiply the closed ones until there are `dossiers`.
+
+    For `rates_alone` the metrics service alone holds the copies, which takes a fifth of the time and of the disk.
+    """
     head = await history.record(running.database_url, true)
     await rates.counted(running, head)
     connection = await asyncpg.connect(running.database_url)
     try:
         closed = await connection.fetch("SELECT code FROM dossier.dossier WHERE status <> 'pending'")
         copies = max(round((dossiers - true) / len(closed)), 1)
-        await multiply(connection, copies, head)
+        await (multiply_standings(connection, copies) if rates_alone else multiply(connection, copies, head))
         await connection.execute("VACUUM ANALYZE")
         # What is measured pays for no page that the filling left to be written.
         await connection.execute("CHECKPOINT")
@@ -202,10 +228,23 @@ async def one_round(
     return figures
 
 
+async def rates_read(
+    generator: Generator, subjects: Mapping[int, Grown], posts: Mapping[int, rates.Posts], sizes: Sizes
+) -> Mapping[tuple[str, int], Figure]:
+    """Measure how long the month's rates take, as they are held and as they must be read anew, at every size."""
+    figures: dict[tuple[str, int], Figure] = {}
+    held, anew = RATES
+    for size, among in subjects.items():
+        figures[held, size] = read(generator, among, [rates.PATH], sizes)
+    for size, among in subjects.items():
+        figures[anew, size] = await rates.read_anew(among.system, posts[size], sizes.seconds)
+    return figures
+
+
 Figures = Mapping[tuple[str, int], list[Figure]]
 
 
-async def measure(host: Host, sizes: Sizes, dossiers: Sequence[int]) -> Figures:
+async def measure(host: Host, sizes: Sizes, dossiers: Sequence[int], *, rates_alone: bool = False) -> Figures:
     """Return the rounds of every measure at every number of dossiers."""
     began = time.perf_counter()
     wanted = max(sizes.events, sizes.batches * BATCH)
@@ -217,12 +256,17 @@ async def measure(host: Host, sizes: Sizes, dossiers: Sequence[int]) -> Figures:
             for size in dossiers:
                 url = await system.migrated(host, f"grown_{size}")
                 running = await stack.enter_async_context(system.system(host, url))
-                subjects[size] = await grown(running, dossiers[0] // 2, size)
+                subjects[size] = await grown(running, dossiers[0] // 2, size, rates_alone=rates_alone)
                 system.timed(f"{size} dossiers in place", began)
-            await one_round(generator, subjects, events, replace(sizes, seconds=sizes.seconds / 4), "warm")
+            posts = {size: rates.Posts(among.system) for size, among in subjects.items()}
+
+            async def turn(sizes: Sizes, mark: str) -> Mapping[tuple[str, int], Figure]:
+                others = {} if rates_alone else await one_round(generator, subjects, events, sizes, mark)
+                return {**others, **await rates_read(generator, subjects, posts, sizes)}
+
+            await turn(replace(sizes, seconds=sizes.seconds / 4), "warm")
             for number in range(sizes.rounds):
-                found = await one_round(generator, subjects, events, sizes, str(number))
-                for what, figure in found.items():
+                for what, figure in (await turn(sizes, str(number))).items():
                     figures[what].append(figure)
             system.timed("all rounds", began)
     return figures
@@ -230,8 +274,10 @@ async def measure(host: Host, sizes: Sizes, dossiers: Sequence[int]) -> Figures:
 
 def ratios(figures: Figures, smallest: int, size: int) -> Iterator[str]:
     """Yield a line for each measure that compares a size with the smallest, and the machine's noise at both."""
-    for name in (*RECORDING, *READING):
-        over, under = figures[name, size], figures[name, smallest]
+    for name in (*RECORDING, *READING, *RATES):
+        over, under = figures.get((name, size)), figures.get((name, smallest))
+        if over is None or under is None:
+            continue
         loops = " / ".join(f"{statistics.median(one.noise for one in rounds):.0f}" for rounds in (over, under))
         compared = f"{name}, {size} / {smallest} dossiers"
         if name in RECORDING:
@@ -248,10 +294,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="tiny sizes: shows that it runs, the ratios mean little")
     parser.add_argument("--sizes", type=int, nargs="+", help="numbers of dossiers, the smallest at least 1000")
+    parser.add_argument("--rates", action="store_true", help="the rates alone: the log is not multiplied")
     asked = parser.parse_args()
     dossiers = sorted(asked.sizes or ([1_000, 5_000] if asked.quick else [100_000, 1_000_000]))
     with system.host() as host:
-        figures = asyncio.run(measure(host, QUICK if asked.quick else FULL, dossiers))
+        figures = asyncio.run(measure(host, QUICK if asked.quick else FULL, dossiers, rates_alone=asked.rates))
     system.say(system.table({f"{name}, {size}": rounds for (name, size), rounds in figures.items()}, "a second"))
     for size in dossiers[1:]:
         for line in ratios(figures, dossiers[0], size):

@@ -7,6 +7,8 @@ from pathlib import Path
 import uvicorn
 from fastapi import FastAPI, Response
 
+from bench.rates import HELLO
+
 
 def application(answer: bytes) -> FastAPI:
     """Return an application that greets, and that answers every question about rates with `answer`."""
@@ -17,6 +19,7 @@ def application(answer: bytes) -> FastAPI:
         return "ready"
 
     @app.get("/hello")
+    @app.get(HELLO)
     async def hello() -> dict[str, str]:
         return {"hello": "world"}
 

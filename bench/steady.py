@@ -31,6 +31,8 @@ from bench.system import Figure, Host, System
 
 Figures = Mapping[str, Sequence[Figure]]
 
+FRESH = "freshness at half"
+
 CONNECTIONS = 32
 READS = (rates.PATH, "/v1/backlog", "/v1/dossiers?limit=50")
 
@@ -115,20 +117,45 @@ async def _arriving(arrivals: Arrivals) -> Outcome:
     return outcome
 
 
-async def _recorded_by(running: System, arrived: "Future[Outcome]", before: int) -> Outcome:
-    """Return the outcome once everything is answered, if the log holds exactly what was acknowledged."""
+async def _fresh(running: System, posts: rates.Posts, arrived: "Future[Outcome]") -> Figure:
+    """Post events of our own while others arrive; return how long from each 201 to a rate that counts the event."""
+    writing, reading = await load.connect(running.gateway), await load.connect(running.gateway)
+    latencies, noise, began = list[float](), system.noise(), time.perf_counter()
+    while not arrived.done():
+        [request] = posts.requests(1)
+        posted = await load.ask(writing, request)
+        acknowledged = time.perf_counter()
+        path = f"{rates.PATH}&min_position={posted.header(b'motcua-position')}"
+        answer = await load.ask(reading, system.request("GET", path, running.outside))
+        latencies.append(time.perf_counter() - acknowledged)
+        if (posted.status, answer.status) != (201, 200):
+            msg = f"answered {posted.status} and {answer.status}"
+            raise SystemExit(msg)
+        await asyncio.sleep(_BETWEEN_READS)
+    for _, writer in (writing, reading):
+        writer.close()
+    return Figure(len(latencies) / (time.perf_counter() - began), latencies, noise, 0)
+
+
+async def _recorded_by(running: System, arrived: "Future[Outcome]", before: int, besides: int = 0) -> Outcome:
+    """Return the outcome once everything is answered, if the log holds just what was acknowledged, and `besides`."""
     outcome = (await asyncio.wrap_future(arrived)).expect(201)
-    recorded = await events.recorded(running.database_url, "dossier.event") - before
+    recorded = await events.recorded(running.database_url, "dossier.event") - before - besides
     if recorded != len(outcome.latencies):
         msg = f"{len(outcome.latencies)} events were acknowledged, {recorded} are in the table"
         raise SystemExit(msg)
     return outcome
 
 
-async def one_round(
-    generator: Generator, running: System, told: Sequence[Mapping[str, Any]], sizes: Sizes, mark: str
+async def one_round(  # noqa: PLR0913 - everything that is measured
+    generator: Generator,
+    running: System,
+    posts: rates.Posts,
+    told: Sequence[Mapping[str, Any]],
+    sizes: Sizes,
+    mark: str,
 ) -> Mapping[str, Figure]:
-    """Measure gateway and service once: all that can be recorded, then half of that."""
+    """Measure gateway and service once: all that can be recorded, then half of that; and how fresh rates are then."""
     figures: dict[str, Figure] = {}
     for name, port, headers in (
         ("gateway", running.gateway, running.outside),
@@ -148,6 +175,12 @@ async def one_round(
         )
         half = await _recorded_by(running, arriving(generator, arrivals), before)
         figures[f"{name}, half"] = half.figure()
+        if name == "gateway":
+            # In a turn of its own, for it takes of what is measured.
+            before = await events.recorded(running.database_url, "dossier.event")
+            arrived = arriving(generator, replace(arrivals, mark=f"{arrivals.mark}fresh"))
+            figures[FRESH] = await _fresh(running, posts, arrived)
+            await _recorded_by(running, arrived, before, len(figures[FRESH].latencies))
     return figures
 
 
@@ -159,6 +192,10 @@ def tails(figures: Figures) -> Iterator[str]:
             for one in figures[f"{name}, half"]
         ]
         yield f"ratio {name} p99 / p50 at half: {min(rounds):.2f} (best), {statistics.median(rounds):.2f} (median)"
+    fresh = [latency * 1000 for one in figures[FRESH] for latency in one.latencies]
+    p50, p99 = system.percentile(fresh, 0.5), system.percentile(fresh, 0.99)
+    yield f"{FRESH}, from the 201 to a rate that counts it: p50 {p50:.1f} ms, p99 {p99:.1f} ms"
+    yield f"ratio freshness p99 / p50 at half: {p99 / p50:.2f}"
 
 
 # --- Memory over minutes ----------------------------------------------------------------------------------------------
@@ -217,10 +254,12 @@ async def measure(host: Host, sizes: Sizes) -> tuple[Figures, Mapping[str, Seque
     with load.generator() as generator:
         async with system.system(host, url) as running:
             await rates.counted(running, await history.record(url, sizes.dossiers))
-            await one_round(generator, running, told, replace(sizes, seconds=sizes.seconds / 4), "warm")
+            posts = rates.Posts(running)
+            await one_round(generator, running, posts, told, replace(sizes, seconds=sizes.seconds / 4), "warm")
             system.timed("dossiers in place, everything warm", began)
             for number in range(sizes.rounds):
-                for name, figure in (await one_round(generator, running, told, sizes, str(number))).items():
+                found = await one_round(generator, running, posts, told, sizes, str(number))
+                for name, figure in found.items():
                     figures[name].append(figure)
             system.timed("all rounds", began)
             arrivals = Arrivals(

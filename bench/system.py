@@ -28,7 +28,7 @@ PROVINCE = "20"
 INTERNAL_KEY = "an-internal-key-for-benchmarks"
 GRANT = Grant(client="bench", province=PROVINCE)
 
-_ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[1]
 _SECONDS_TO_START = 60.0
 _SECONDS_TO_STOP = 15.0
 
@@ -107,7 +107,7 @@ async def process(
 ) -> AsyncIterator[None]:
     """Run `python -m command…` until the block ends; the block begins when `ready` answers 200 on `port`."""
     python = [sys.executable, "-m", *command]
-    async with program(on, python, port, environment, ready=ready, folder=_ROOT):
+    async with program(on, python, port, environment, ready=ready, folder=ROOT):
         yield
 
 

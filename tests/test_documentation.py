@@ -21,8 +21,6 @@ from services.dossier.wire import _VI as ITEM_TEXTS
 from services.gateway.domain.access import ROUTES
 from services.gateway.settings import GatewaySettings
 from services.kit.serve import ServerSettings
-from services.metrics.domain.rates import RATES
-from services.metrics.domain.tally import MEASURES
 from services.metrics.settings import MetricsSettings
 from tests.running import System
 
@@ -207,19 +205,17 @@ def test_the_api_page_and_the_code_know_the_same_codes_of_items() -> None:
     assert sorted(told) == sorted(ITEM_TEXTS)
 
 
-def test_the_api_page_names_every_flag_count_and_rate() -> None:
+def test_the_api_page_names_every_flag() -> None:
     assert {name for row in _rows(API, "### Out of order") for name in _named(row[0])} == set(get_args(Flag))
-    assert set(MEASURES) <= {name for row in _rows(API, "### Counts") for name in _named(row[0])}
-    assert {_named(row[0])[0]: row[3] for row in _rows(API, "### Rates")} == {rate.name: rate.source for rate in RATES}
 
 
-def test_the_api_page_names_every_route_with_its_scope() -> None:
+def test_the_api_page_names_every_route_with_its_scopes() -> None:
     told = set()
     for row in _rows(API, "## What holds everywhere"):
         method, _, first = _named(row[0])[0].partition(" ")
-        told |= {(method, path, _named(row[1])[0]) for path in (first, *_named(row[0])[1:])}
+        told |= {(method, path, *_named(row[1])) for path in (first, *_named(row[0])[1:])}
 
-    assert told == {(route.method, route.path, route.scope) for route in ROUTES}
+    assert told == {(route.method, route.path, *route.scopes) for route in ROUTES}
 
 
 @every_page
@@ -241,7 +237,7 @@ def test_every_event_that_a_page_shows_is_one_the_contract_accepts() -> None:
 
 
 # The pages whose requests are run, one after the other, on an empty system; those of one tuple on the same.
-WALKS = [(("api.md", "feed.md"), 6), (("integrating.md",), 11), (("national-portal.md",), 2)]
+WALKS = [(("api.md", "feed.md"), 7), (("integrating.md",), 11), (("national-portal.md",), 2)]
 
 
 @pytest.mark.parametrize(("names", "requests"), WALKS, ids=[names[0] for names, _ in WALKS])

@@ -28,6 +28,8 @@ app = typer.Typer(
 )
 client_app = typer.Typer(no_args_is_help=True, help="API clients and their keys.")
 app.add_typer(client_app, name="client")
+reports_app = typer.Typer(no_args_is_help=True, help="Frozen reports.")
+app.add_typer(reports_app, name="reports")
 
 _DEFAULT_DATA = embedded.default_data_folder(os.environ)
 
@@ -55,6 +57,7 @@ Database = Annotated[
     ),
 ]
 Province = Annotated[str, typer.Option(help="Code of the province.", callback=_two_digits)]
+Period = Annotated[str, typer.Option(help="2026, 2026-H1, 2026-Q4, 2026-10, 2026-10-05 or 2026-10-01..2026-10-20")]
 Share = Annotated[float, typer.Option(min=0, max=1)]
 
 
@@ -101,6 +104,9 @@ def simulate(  # noqa: PLR0913 - one argument an option
     shuffled: Share = 0.0,
     offline: Share = 0.0,
     clock_errors: Share = 0.0,
+    late_ends: Share = 0.0,
+    outages: Share = 0.0,
+    missing_ends: Share = 0.0,
     post: Annotated[bool, typer.Option("--post", help="Post to the running system instead of printing.")] = False,
     url: Url = None,
     key: Key = None,
@@ -109,7 +115,8 @@ def simulate(  # noqa: PLR0913 - one argument an option
     """Make events of a simulated province as NDJSON; the same seed makes the same events.
 
     The shares (0 to 1) put faults in: events sent twice, dossiers sent in the wrong order, counters that were offline
-    and send everything three days late, counters whose clock is wrong.
+    and send everything three days late, counters whose clock is wrong; units that send the end of processing days
+    late, counters from which nothing comes for days and then everything at once, dossiers whose end is sent weeks late.
     """
     if province not in reference.PROVINCES:
         raise typer.BadParameter(f"the units of {province} are not known; choose from {', '.join(reference.PROVINCES)}")
@@ -126,7 +133,15 @@ def simulate(  # noqa: PLR0913 - one argument an option
         procedures=reference.procedures(),
         traffic=reference.traffic(),
         calendar=reference.calendar(),
-        faults=Faults(duplicates=duplicates, shuffled=shuffled, offline=offline, clock_errors=clock_errors),
+        faults=Faults(
+            duplicates=duplicates,
+            shuffled=shuffled,
+            offline=offline,
+            clock_errors=clock_errors,
+            late_ends=late_ends,
+            outages=outages,
+            missing_ends=missing_ends,
+        ),
     )
     lines = simulation.ndjson(simulation.events(scenario))
     if post:
@@ -152,7 +167,7 @@ def send(
 
 @app.command()
 def rates(
-    period: Annotated[str, typer.Option(help="2026, 2026-H1, 2026-Q4, 2026-10, 2026-10-05 or 2026-10-01..2026-10-20")],
+    period: Period,
     kind: Annotated[str | None, typer.Option(help="commune or department.")] = None,
     url: Url = None,
     key: Key = None,
@@ -160,20 +175,67 @@ def rates(
 ) -> None:
     """Print the rates of a period per unit."""
     with posting.client(*_access(url, key, data)) as gateway:
-        answer = gateway.get("/v1/rates", params={"period": period, **({"kind": kind} if kind else {})})
-    if answer.is_error:
-        raise posting.NotPosted(answer.json().get("detail", answer.text))
+        answer = _answered(gateway.get("/v1/rates", params={"period": period, **({"kind": kind} if kind else {})}))
     table.show(answer.json())
 
 
 @app.command()
+def form(  # noqa: PLR0913 - one argument an option
+    name: Annotated[str, typer.Argument(help="06a, 06b, 06c or 766.")],
+    period: Period,
+    unit: Annotated[str | None, typer.Option(help="Code of a unit; default: the whole province.")] = None,
+    format: Annotated[str, typer.Option(help="json, csv or xlsx.")] = "csv",  # noqa: A002 - the option's name
+    output: Annotated[Path | None, typer.Option(help="Write to this file; default: standard output.")] = None,
+    url: Url = None,
+    key: Key = None,
+    data: Data = _DEFAULT_DATA,
+) -> None:
+    """Write a statutory form."""
+    asked = {"period": period, "format": format, **({"unit": unit} if unit else {})}
+    with posting.client(*_access(url, key, data)) as gateway:
+        content = _answered(gateway.get(f"/v1/forms/{name}", params=asked)).content
+    if output is None:
+        sys.stdout.buffer.write(content)
+    else:
+        output.write_bytes(content)
+
+
+@reports_app.command("freeze")
+def reports_freeze(  # noqa: PLR0913 - one argument an option
+    kind: Annotated[str, typer.Argument(help="rates, 06a, 06b, 06c or 766.")],
+    period: Period,
+    unit: Annotated[str | None, typer.Option(help="Code of a unit; default: the whole province.")] = None,
+    note: Annotated[str, typer.Option(help="What it is for.")] = "",
+    url: Url = None,
+    key: Key = None,
+    data: Data = _DEFAULT_DATA,
+) -> None:
+    """Freeze the answer of this moment and print its number and hash."""
+    body = {"kind": kind, "period": period, "note": note, **({"unit": unit} if unit else {})}
+    with posting.client(*_access(url, key, data)) as gateway:
+        frozen = _answered(gateway.post("/v1/reports", json=body)).json()
+    typer.echo(f"{frozen['id']} {frozen['content_hash']}")
+
+
+@reports_app.command("list")
+def reports_list(url: Url = None, key: Key = None, data: Data = _DEFAULT_DATA) -> None:
+    """List the newest frozen reports."""
+    with posting.client(*_access(url, key, data)) as gateway:
+        items = _answered(gateway.get("/v1/reports")).json()["items"]
+    for item in items:
+        units = "all units" if item["units"] is None else ",".join(item["units"])
+        told = (item["id"], item["frozen_at"], item["kind"], item["question"]["period"], units, item["content_hash"])
+        typer.echo(" ".join((*told, item["note"])).rstrip())
+
+
+@app.command()
 def rebuild(data: Data = _DEFAULT_DATA) -> None:
-    """Count everything anew from the feed and say whether any number changed."""
+    """Count everything anew from the feed while the system answers, and say whether any number changed."""
     environment = dict(os.environ)
     if "MOTCUA_DOSSIER_URL" not in environment:
         environment |= running.read(data).environment
     raise typer.Exit(
-        subprocess.run([sys.executable, "-m", "services.metrics", "recount"], env=environment, check=False).returncode
+        subprocess.run([sys.executable, "-m", "services.metrics", "rebuild"], env=environment, check=False).returncode
     )
 
 
@@ -257,6 +319,16 @@ def _day(text: str, option: str) -> date:
         return date.fromisoformat(text)
     except ValueError as error:
         raise typer.BadParameter(f"{text} is no day; write YYYY-MM-DD", param_hint=option) from error
+
+
+def _answered(answer: httpx.Response) -> httpx.Response:
+    """Return the answer.
+
+    :raises NotPosted: it is a problem; what it says is said.
+    """
+    if answer.is_error:
+        raise posting.NotPosted(answer.json().get("detail", answer.text))
+    return answer
 
 
 def _access(url: str | None, key: str | None, data: Path) -> tuple[str, str]:

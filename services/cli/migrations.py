@@ -15,7 +15,7 @@ from services.kit import db
 
 SERVICES = ("dossier", "metrics", "gateway")
 
-APPEND_ONLY = ("dossier.event", "dossier.reference_change")
+APPEND_ONLY = ("dossier.event", "dossier.reference_change", "metrics.report")
 """Tables that only grow; a trigger says so to every role, and the services' role has no right to do otherwise."""
 
 _ROOT = Path(__file__).resolve().parents[2]

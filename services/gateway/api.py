@@ -75,14 +75,17 @@ def _passed_on(state: State, by_method: Mapping[str, Route]) -> Endpoint:
         # HEAD asks for what GET would answer; the server leaves the body out.
         method = "GET" if request.method == "HEAD" else request.method
         route = by_method[method]
-        client = await state.keyring.client(request.headers.get("authorization"), route.scope)
-        state.limits.spend(client.grant.province, client.grant.client)
+        client = await state.keyring.client(request.headers.get("authorization"), route.scopes)
+        # What opened the route by `rates:public` alone tells what everybody may see.
+        everybody = route.scope not in client.scopes
+        grant = client.grant.model_copy(update={"public": True}) if everybody else client.grant
+        state.limits.spend(grant.province, grant.client)
         size = _announced_size(request)
         with state.limits.request(), state.limits.memory(size):
             content = await _body(request, state.body_seconds) if size else b""
             query = request.scope["query_string"]
             target = request.scope["raw_path"] + (b"?" + query if query else b"")
-            return await state.upstreams[route.service].ask(method, target, request.headers.raw, content, client.grant)
+            return await state.upstreams[route.service].ask(method, target, request.headers.raw, content, grant)
 
     return endpoint
 

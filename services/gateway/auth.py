@@ -3,6 +3,7 @@
 import hashlib
 import secrets
 from collections import OrderedDict
+from collections.abc import Sequence
 
 from prometheus_client import Counter
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -49,12 +50,12 @@ class Keyring:
         self._database = database
         self._known: OrderedDict[bytes, tuple[float, Client | None]] = OrderedDict()
 
-    async def client(self, authorization: str | None, scope: str) -> Client:
-        """Return the client of a bearer key that has `scope`.
+    async def client(self, authorization: str | None, scopes: Sequence[str]) -> Client:
+        """Return the client of a bearer key that has one of `scopes`.
 
         :raises NoKey: there is no bearer key.
         :raises UnknownKey: it is nobody's.
-        :raises MissingScope: its client lacks the scope.
+        :raises MissingScope: its client has none of them.
         """
         scheme, _, key = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not key.strip():
@@ -66,9 +67,9 @@ class Keyring:
             _REFUSED.labels("unknown_key").inc()
             msg = "the API key is not known"
             raise UnknownKey(msg)
-        if scope not in client.scopes:
+        if client.scopes.isdisjoint(scopes):
             _REFUSED.labels("missing_scope").inc()
-            msg = f"the client {client.grant.client} lacks the scope {scope}"
+            msg = f"the client {client.grant.client} lacks the scope {' or '.join(scopes)}"
             raise MissingScope(msg)
         return client
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from services.gateway.domain.access import ROUTES, Service
+from services.gateway.domain.access import ROUTES, Route, Service
 from services.kit import problems
 
 DESCRIPTION = """
@@ -39,8 +39,8 @@ def merged(documents: Mapping[Service, Mapping[str, Any]]) -> dict[str, Any]:
         paths.setdefault(route.path, {})[route.method.lower()] = {
             **operation,
             "tags": [route.path.split("/")[2]],
-            "description": f"{operation.get('description', '')}\n\nScope: `{route.scope}`.".strip(),
-            "security": [{"key": [route.scope]}],
+            "description": f"{operation.get('description', '')}\n\nScope: {_named(route)}.".strip(),
+            "security": [{"key": [scope]} for scope in route.scopes],
             "responses": {**operation["responses"], **_REFUSALS},
         }
     for document in documents.values():
@@ -54,6 +54,10 @@ def merged(documents: Mapping[Service, Mapping[str, Any]]) -> dict[str, Any]:
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "An API key"}},
         },
     }
+
+
+def _named(route: Route) -> str:
+    return " or ".join(f"`{scope}`" for scope in route.scopes)
 
 
 def _used(paths: Mapping[str, Any], schemas: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,7 +21,14 @@ _CONNECTIONS = 600
 # Shorter than the services keep an idle connection, so that it is rarely they who close one.
 _KEEP_ALIVE_SECONDS = 60
 
-_PASSED_ON = {b"content-type", b"content-encoding", b"accept", b"accept-encoding", b"if-none-match"}
+_PASSED_ON = {
+    b"content-type",
+    b"content-encoding",
+    b"accept",
+    b"accept-encoding",
+    b"if-none-match",
+    b"idempotency-key",
+}
 _PASSED_BACK = (
     "content-type",
     "content-encoding",

@@ -1,4 +1,4 @@
-"""`python -m services.metrics` runs the metrics service; `python -m services.metrics recount` counts anew."""
+"""`python -m services.metrics` runs the metrics service; `python -m services.metrics rebuild` counts anew."""
 
 from services.metrics.app import main
 

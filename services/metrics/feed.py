@@ -1,14 +1,22 @@
-"""The metrics service reads the dossier service's feed and units here, over HTTP, and knows no more of it."""
+"""The metrics service reads the dossier service's feed and reference data over HTTP, and knows no more of it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from datetime import date, datetime
+from functools import lru_cache
+from typing import Any
 
 import httpx
+import orjson
 from pydantic import TypeAdapter
 
-from services.contract import FEED_PAGE, GRANT_HEADER, INTERNAL_KEY_HEADER, FeedPage, Grant, Unit
+from services.contract import GRANT_HEADER, INTERNAL_KEY_HEADER, FeedPage, Grant, Procedure, Standing, Unit
 
 _UNITS: TypeAdapter[list[Unit]] = TypeAdapter(list[Unit])
+_PROCEDURES: TypeAdapter[list[Procedure]] = TypeAdapter(list[Procedure])
+_NAMES = [field.name for field in fields(Standing)]
+_INSTANTS = [name for name in _NAMES if name.endswith("_at")]
+_DAYS = [name for name in _NAMES if name.endswith(("_on", "_since"))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +59,88 @@ async def page_after(  # noqa: PLR0913 - each names a part of the request
         headers=_on_behalf_of(province, internal_key),
     )
     response.raise_for_status()
-    return Page(FEED_PAGE.validate_json(response.content), int(response.headers["Motcua-Reference"]))
+    return Page(_page(response.content), int(response.headers["Motcua-Reference"]))
 
 
-async def units(dossier: httpx.AsyncClient, internal_key: str, province: str) -> Sequence[Unit]:
-    """Return all versions of the province's units.
+@dataclass(frozen=True, slots=True)
+class PastPage:
+    """Dossiers that changed after a position, as they stood there; `next_after` is None on the last page."""
 
-    :raises httpx.HTTPError: the dossier service did not answer, or not with units.
+    as_of_position: int
+    entries: Sequence[Standing]
+    next_after: str | None
+
+
+async def past_page(  # noqa: PLR0913 - each names a part of the request
+    dossier: httpx.AsyncClient,
+    internal_key: str,
+    province: str,
+    *,
+    as_of: datetime | int,
+    after: str = "0",
+    limit: int,
+) -> PastPage:
+    """Return how dossiers that changed after the instant or position `as_of` stood then, a page of them at a time.
+
+    :raises httpx.HTTPError: the dossier service did not answer, or not with a page.
     """
-    response = await dossier.get("/v1/units", params={"versions": "all"}, headers=_on_behalf_of(province, internal_key))
+    then = {"as_of_position": str(as_of)} if isinstance(as_of, int) else {"as_of": as_of.isoformat()}
+    response = await dossier.get(
+        "/v1/feed", params={"after": after, "limit": limit, **then}, headers=_on_behalf_of(province, internal_key)
+    )
     response.raise_for_status()
-    return _UNITS.validate_python(response.json()["items"])
+    read = orjson.loads(response.content)
+    entries = [_standing(entry) for entry in read["entries"]]
+    return PastPage(int(read["as_of_position"]), entries, read["next_after"] if len(entries) == limit else None)
+
+
+def _page(content: bytes) -> FeedPage:
+    read = orjson.loads(content)
+    return FeedPage(
+        after=int(read["after"]),
+        next_after=int(read["next_after"]),
+        head=int(read["head"]),
+        entries=tuple(_standing(entry) for entry in read["entries"]),
+    )
+
+
+def _standing(entry: dict[str, Any]) -> Standing:
+    # What the dossier service wrote needs no second validation, which would take as long as all the counting.
+    for name in _INSTANTS:
+        if entry[name] is not None:
+            entry[name] = datetime.fromisoformat(entry[name])
+    for name in _DAYS:
+        if entry[name] is not None:
+            entry[name] = _day(entry[name])
+    entry["position"] = int(entry["position"])
+    entry["flags"], entry["supplement_spans"] = tuple(entry["flags"]), tuple(entry["supplement_spans"])
+    return Standing(**entry)
+
+
+# A page of thousands of dossiers names a few hundred days.
+_day = lru_cache(maxsize=4096)(date.fromisoformat)
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """All versions of a province's units and procedures."""
+
+    units: Sequence[Unit]
+    procedures: Sequence[Procedure]
+
+
+async def reference(dossier: httpx.AsyncClient, internal_key: str, province: str) -> Reference:
+    """Return all versions of the province's units and procedures.
+
+    :raises httpx.HTTPError: the dossier service did not answer, or not with reference data.
+    """
+    headers = _on_behalf_of(province, internal_key)
+
+    async def items(path: str) -> Any:  # noqa: ANN401 - JSON
+        response = await dossier.get(path, params={"versions": "all"}, headers=headers)
+        response.raise_for_status()
+        return response.json()["items"]
+
+    return Reference(
+        _UNITS.validate_python(await items("/v1/units")), _PROCEDURES.validate_python(await items("/v1/procedures"))
+    )

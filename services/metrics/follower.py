@@ -3,8 +3,8 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import httpx
@@ -12,11 +12,12 @@ from prometheus_client import Gauge
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.contract import Standing
-from services.kit import clock
-from services.kit.bell import Bell
-from services.metrics import feed, store
+from services.kit import clock, db
+from services.metrics import feed
 from services.metrics.domain import tally
-from services.metrics.store import Checkpoint
+from services.metrics.progress import Progress
+from services.metrics.store import counting, reference
+from services.metrics.store.counting import Touched
 
 _LONG_POLL_SECONDS = 25
 # Under load many small pages cost more than a few larger ones; nobody who reads a rate notices as little as this.
@@ -41,10 +42,10 @@ class Source:
 
 @contextlib.asynccontextmanager
 async def following(
-    database: AsyncEngine, source: Source, provinces: Sequence[str], counted: Bell
+    database: AsyncEngine, source: Source, provinces: Sequence[str], progress: Progress
 ) -> AsyncIterator[None]:
-    """Follow the provinces' feeds in the background; ring `counted` whenever counts have changed."""
-    tasks = [asyncio.create_task(_follow_forever(database, source, province, counted)) for province in provinces]
+    """Follow the provinces' feeds in the background; `progress` learns of every page that was counted."""
+    tasks = [asyncio.create_task(_follow_forever(database, source, province, progress)) for province in provinces]
     try:
         yield
     finally:
@@ -53,7 +54,7 @@ async def following(
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _follow_forever(database: AsyncEngine, source: Source, province: str, counted: Bell) -> None:
+async def _follow_forever(database: AsyncEngine, source: Source, province: str, progress: Progress) -> None:
     """Count one page after another; after a failure read again from the checkpoint, a little later each time."""
     pause = _FIRST_PAUSE_SECONDS
     behind, caught_up_at = True, clock.now()
@@ -61,7 +62,7 @@ async def _follow_forever(database: AsyncEngine, source: Source, province: str, 
     while True:
         try:
             async with database.connect() as transaction:
-                reached = await store.checkpoint(transaction, province)
+                reached = await counting.checkpoint(transaction, province)
             read = await feed.page_after(
                 source.dossier,
                 source.internal_key,
@@ -85,7 +86,7 @@ async def _follow_forever(database: AsyncEngine, source: Source, province: str, 
         _POSITION.labels(province).set(position)
         _HEAD.labels(province).set(read.page.head)
         if read.page.entries:
-            counted.ring()
+            await progress.look(province)
             if not behind:
                 await asyncio.sleep(_LINGER_SECONDS)
         elif read.reference_version == reached.reference_version:
@@ -99,65 +100,39 @@ async def count_page(database: AsyncEngine, source: Source, province: str, read:
     A page that does not begin at the checkpoint was overtaken by another follower and is dropped.
     """
     async with database.begin() as transaction:
-        reached = await store.hold_checkpoint(transaction, province)
+        # What a crash takes back was counted from the feed, and is counted from it again.
+        await db.commit_lazily(transaction)
+        reached = await counting.hold_checkpoint(transaction, province)
         if reached.position != read.page.after:
             return reached.position
         if reached.reference_version != read.reference_version:
-            units = await feed.units(source.dossier, source.internal_key, province)
-            await store.replace_units(transaction, province, units)
-        await _count(transaction, province, read.page.entries)
-        after = Checkpoint(read.page.next_after, read.reference_version)
+            known = await feed.reference(source.dossier, source.internal_key, province)
+            await reference.replace(transaction, province, known.units, known.procedures)
+        places = await count(transaction, province, reached.generation, read.page.entries)
+        await counting.note_touched(transaction, province, places, read.page.next_after)
+        after = replace(reached, position=read.page.next_after, reference_version=read.reference_version)
         if after != reached:
-            await store.move_checkpoint(transaction, province, after)
+            await counting.move_checkpoint(transaction, province, after)
     return after.position
 
 
-async def _count(transaction: AsyncConnection, province: str, entries: Sequence[Standing]) -> None:
+async def count(
+    transaction: AsyncConnection, province: str, generation: int, entries: Sequence[Standing]
+) -> frozenset[Touched]:
+    """Count the standings in place of how the same dossiers stood before; return where figures may have changed."""
     if not entries:
-        return
-    before = await store.standings(transaction, province, [entry.code for entry in entries])
-    delta = tally.total(
-        tally.difference(tally.contribution(entry), tally.contribution(before.get(entry.code))) for entry in entries
-    )
-    await store.add(transaction, province, delta)
-    await store.keep_standings(transaction, province, entries)
+        return frozenset()
+    places = await counting.count(transaction, province, generation, [tally.counted(entry) for entry in entries])
+    await counting.note_fresh(transaction, province, latest(entries))
+    return places
+
+
+def latest(entries: Sequence[Standing]) -> Mapping[counting.Source, datetime]:
+    """Return when something of each receiving unit was last recorded from each of its senders."""
     # A dossier folded anew comes late in the feed and was recorded long before others, so positions do not tell.
-    latest: dict[str, datetime] = {}
+    found: dict[counting.Source, datetime] = {}
     for entry in entries:
         if entry.receiving_unit is not None and entry.recorded_at is not None:
-            latest[entry.receiving_unit] = max(entry.recorded_at, latest.get(entry.receiving_unit, entry.recorded_at))
-    await store.note_fresh(transaction, province, latest)
-
-
-@dataclass(frozen=True, slots=True)
-class Recount:
-    """What a recount from an empty schema found."""
-
-    province: str
-    dossiers: int
-    position: int
-    changed_cells: int
-
-
-async def recount(database: AsyncEngine, source: Source, province: str) -> Recount:
-    """Count the whole feed anew in one transaction; readers see the old counts until the new ones are complete."""
-    async with database.begin() as transaction:
-        await store.hold_checkpoint(transaction, province)
-        before = await store.cells(transaction, province)
-        await store.forget(transaction, province)
-        reached, dossiers = 0, 0
-        while True:
-            read = await feed.page_after(
-                source.dossier, source.internal_key, province, after=reached, limit=source.page
-            )
-            await _count(transaction, province, read.page.entries)
-            dossiers += len(read.page.entries)
-            reached = read.page.next_after
-            if not read.page.entries:
-                break
-        await store.replace_units(
-            transaction, province, await feed.units(source.dossier, source.internal_key, province)
-        )
-        await store.move_checkpoint(transaction, province, Checkpoint(reached, read.reference_version))
-        after = await store.cells(transaction, province)
-    return Recount(province, dossiers, reached, len(tally.difference(after, before)))
+            key = entry.receiving_unit, entry.source or ""
+            found[key] = max(entry.recorded_at, found.get(key, entry.recorded_at))
+    return found

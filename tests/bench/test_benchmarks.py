@@ -19,8 +19,10 @@ RATIOS = {
         "gateway, plain / SQL, all counts",
         "gateway, plain / SQL, the month",
         "gateway, events arriving / SQL, all counts",
+        "gateway, just after an event / SQL, all counts",
         "gateway, 304 / SQL, all counts",
         "gateway, 304 / memory, same answer behind gateway",
+        "gateway, 304 / memory, hello behind gateway",
         "freshness p50 / plain read p50 at 4 connections",
     },
     "bench.growth": {
@@ -28,10 +30,15 @@ RATIOS = {
         "single, 32 connections, 5000 / 1000 dossiers",
         "p50 of a dossier, 5000 / 1000 dossiers",
         "p50 of the backlog, 5000 / 1000 dossiers",
+        "p50 of the rates of a month, 5000 / 1000 dossiers",
+        "p50 of the same, just after an event of that month, 5000 / 1000 dossiers",
     },
+    "bench.rebuild": {"rebuild / SQL, standings and cells", "rebuild / SQL, cells alone"},
+    "bench.restate": {"restated / recorded, events a second"},
     "bench.steady": {
         "gateway p99 / p50 at half",
         "service p99 / p50 at half",
+        "freshness p99 / p50 at half",
         "memory of gateway, last third / first third",
         "memory of dossier, last third / first third",
         "memory of metrics, last third / first third",
@@ -49,3 +56,13 @@ def test_a_benchmark_prints_its_ratios(benchmark: str) -> None:
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert ratios.keys() >= RATIOS[benchmark]
     assert all(value > 0 for value in ratios.values())
+
+
+def test_the_benchmark_of_forecasts_says_how_far_they_are_off() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "bench.forecast", "--quick"], cwd=ROOT, check=False, capture_output=True, text=True
+    )
+
+    lines = [line for line in ran.stdout.splitlines() if re.search(r"forecast [\d.]+  month before [\d.]+", line)]
+    assert ran.returncode == 0, ran.stderr
+    assert [line.partition(",")[0] for line in lines][::3] == ["all together", "each unit"]

@@ -1,5 +1,6 @@
 """A client of some units sees and writes theirs alone, on every route and in every figure, answer and error."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
@@ -8,6 +9,8 @@ import pytest
 
 from services.contract import Flag
 from services.gateway.domain.access import ROUTES
+from services.metrics.domain.tally import Role
+from services.metrics.report import By
 from tests.builders import OTHER_UNIT, PROCEDURE, SOURCE, UNIT, Json, forwarded, paid, received, resolved
 from tests.running import System
 
@@ -106,13 +109,41 @@ def test_a_dossier_of_another_unit_is_as_unknown_as_one_that_does_not_exist(syst
     assert theirs.headers.keys() == nobodys.headers.keys()
 
 
+_MORE: Sequence[Any] = ({}, {"role": "receiving"}, {"unit": OTHER_UNIT}, {"as_of": "2026-10-06T00:00:00Z"})
+
 _ASKED: Mapping[tuple[str, str], Sequence[Any]] = {
     ("GET", "/v1/events"): ["", "?subject=H37-theirs", "?source=urn:theirs", "?type=resolved"],
-    ("GET", "/v1/feed"): ["", "?limit=1"],
+    ("GET", "/v1/feed"): ["", "?limit=1", "?as_of_position=0", "?as_of_position=1", "?as_of=2026-10-05T08:30:00Z"],
     ("GET", "/v1/dossiers"): ["", "?status=resolved", f"?unit={UNIT}&role=receiving", "?sort=due"],
     ("GET", "/v1/dossiers/{code}"): ["", "/due"],
     ("GET", "/v1/backlog"): ["", "?role=receiving"],
-    ("GET", "/v1/rates"): ["?period=2026", "?period=2026&role=receiving", f"?period=2026&unit={OTHER_UNIT}"],
+    ("GET", "/v1/rates"): [
+        *(f"?period=2026&by={by}" for by in get_args(By)),
+        *(f"?period=2026&format={name}" for name in ("csv", "xlsx", "arrow", "parquet")),
+        "?period=2026&role=receiving",
+        "?period=2026&boundaries=historical",
+        "?period=2026&kind=commune",
+        "?period=2026&channel=online&field=CT",
+        f"?period=2026&unit={OTHER_UNIT}",
+        "?period=2026&as_of=2026-11-01T00:00:00%2B07:00",
+    ],
+    ("GET", "/v1/rates/definitions"): [""],
+    ("GET", "/v1/rates/{rate}/dossiers"): [
+        *(f"?period=2026&side={side}&role={role}" for side in ("numerator", "denominator") for role in get_args(Role)),
+        f"?period=2026&unit={OTHER_UNIT}",
+    ],
+    ("GET", "/v1/counts/{count}/dossiers"): ["?period=2026", "?period=2026&role=receiving", "?period=2026&cursor=H"],
+    ("GET", "/v1/series"): [f"?period=2026&rate=full_online&by={by}" for by in ("week", "month")],
+    ("GET", "/v1/forms/{form}"): ["?period=2026", "?period=2026&role=receiving", "?period=2026&format=csv"],
+    ("GET", "/v1/forecast"): ["", "?on=2026-10-20", "?on=2026-10-20&role=receiving", f"?unit={OTHER_UNIT}"],
+    ("GET", "/v1/sync"): ["?period=2026", "?period=2026&by=source", "?period=2026&role=receiving"],
+    ("POST", "/v1/reports"): [
+        {"kind": kind, "period": "2026", **more} for kind in ("rates", "06b", "766") for more in _MORE
+    ],
+    ("GET", "/v1/reports"): ["", "?kind=rates", "?period=2026"],
+    ("GET", "/v1/reports/{id}"): [""],
+    ("GET", "/v1/reports/{id}/content"): ["", "?format=csv"],
+    ("GET", "/v1/reports/{id}/diff"): ["", "?limit=1"],
     ("GET", "/v1/checkpoint"): [""],
     ("GET", "/v1/reference/changes"): [""],
     **{("GET", f"/v1/{name}"): ["", "?versions=all"] for name in ("units", "procedures")},
@@ -128,6 +159,10 @@ _ASKED: Mapping[tuple[str, str], Sequence[Any]] = {
 """What a client of one unit asks of every route there is: queries, or bodies that do not name what they are after."""
 
 
+_NAMED = {"code": "H37-theirs", "rate": "full_online", "count": "received", "form": "06b", "id": "1"}
+"""What stands in a path; the first report is one of the whole province."""
+
+
 def test_no_route_tells_a_client_of_a_dossier_of_another_unit(system: System) -> None:
     """Open Zaak forgot its scopes at three side doors in one summer: a search, an expansion and lists."""
     with system.client() as province:
@@ -136,13 +171,15 @@ def test_no_route_tells_a_client_of_a_dossier_of_another_unit(system: System) ->
             received("H37-theirs", event_id="theirs-1", source="urn:theirs", receiving_unit=OTHER_UNIT),
             resolved("H37-theirs", event_id="theirs-2", source="urn:theirs", at="2026-10-06T09:41:17+07:00"),
         )
-        province.get("/v1/rates", params={"period": "2026", "min_position": position}).raise_for_status()
+        # The first report; the numbers of the client's own begin with the second.
+        frozen = {"kind": "rates", "period": "2026", "min_position": position}
+        province.post("/v1/reports", json=frozen).raise_for_status()
 
     with system.client(name="limited", units=[UNIT]) as client:
         told = {
             (method, path, str(asked)): client.request(
                 method,
-                path.replace("{code}", "H37-theirs") + (asked if method == "GET" else ""),
+                path.format(**_NAMED) + (asked if method == "GET" else ""),
                 json=None if method == "GET" else asked,
             ).text
             for (method, path), every in _ASKED.items()
@@ -150,7 +187,7 @@ def test_no_route_tells_a_client_of_a_dossier_of_another_unit(system: System) ->
         }
 
     assert set(_ASKED) == {(route.method, route.path) for route in ROUTES}
-    traces = ("H37-theirs", "theirs-2", "09:41:17", '"received":1', '"resolved":1', '"pending":1')
+    traces = ("H37-theirs", "theirs-2", "09:41:17", "urn:theirs", '"received":1', '"resolved":1', '"pending":1')
     assert [asked for asked, text in told.items() if any(trace in text for trace in traces)] == []
 
 
@@ -378,3 +415,55 @@ def test_provinces_see_nothing_of_each_other(system: System) -> None:
     assert (asked.status_code, asked.json()["code"]) == (403, "other_province")
     assert (rates["rows"], rates["total"]["counts"]["received"]) == ([], 0)
     assert (listed, backlog["rows"]) == ([], [])
+
+
+def test_a_second_accept_header_changes_nobodys_next_answer(system: System) -> None:
+    """What was answered lately is recognised by its headers, so all of them must count."""
+    params = {"period": "2026-10", "min_position": _two_units(system)}
+    accept = [("Accept", "text/csv"), ("Accept", "application/json")]
+
+    with system.client(name="limited", units=[UNIT]) as client:
+        twice = client.get("/v1/rates", params=params, headers=accept)
+        once = client.get("/v1/rates", params=params, headers={"Accept": "application/json"})
+
+    assert twice.headers["content-type"].startswith("text/csv")
+    assert once.headers["content-type"] == "application/json"
+
+
+def test_nothing_that_another_unit_records_moves_an_answer_of_a_limited_client(system: System) -> None:
+    """A figure that is compared, smoothed or summed over all units would tell of the others without naming them."""
+    mine = [
+        life
+        for day in range(1, 29)
+        for life in (
+            received(f"H37-{day}", at=f"2026-10-{day:02}T08:00:00+07:00", due_at=f"2026-10-{day:02}T17:00:00+07:00"),
+            resolved(f"H37-{day}", at=f"2026-10-{min(day + day % 5 // 4, 28):02}T10:00:00+07:00"),
+        )
+    ]
+    theirs = [
+        life
+        for n in range(60)
+        for life in (
+            received(f"H38-{n}", receiving_unit=OTHER_UNIT, source="urn:theirs", channel="counter"),
+            resolved(f"H38-{n}", at=f"2026-10-{7 + n % 20:02}T10:00:00+07:00", source="urn:theirs"),
+        )
+    ]
+    asked = [
+        path.format(**_NAMED) + query
+        for (method, path), queries in _ASKED.items()
+        for query in queries
+        if method == "GET" and path.startswith(("/v1/rates", "/v1/counts", "/v1/series", "/v1/fo", "/v1/sync"))
+    ]
+
+    with system.client() as province, system.client(name="limited", units=[UNIT]) as client:
+
+        def told() -> dict[str, bytes]:
+            answers = {path: client.get(path) for path in asked}
+            return {path: re.sub(rb'"position":"\d+"', b"", answer.content) for path, answer in answers.items()}
+
+        province.get("/v1/rates", params={"period": "2026", "min_position": _post(province, *mine)})
+        before = told()
+        province.get("/v1/rates", params={"period": "2026", "min_position": _post(province, *theirs)})
+        after = told()
+
+    assert [path for path in asked if before[path] != after[path]] == []

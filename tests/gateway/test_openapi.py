@@ -23,7 +23,7 @@ def test_the_document_and_the_gateway_name_the_same_operations_and_scopes(system
         for path, item in paths.items()
         for method, operation in item.items()
     }
-    assert documented == {(route.method, route.path): [{"key": [route.scope]}] for route in ROUTES}
+    assert documented == {(route.method, route.path): [{"key": [scope]} for scope in route.scopes] for route in ROUTES}
 
 
 def test_every_reference_in_the_document_leads_to_a_schema_and_every_schema_is_referred_to(system: System) -> None:

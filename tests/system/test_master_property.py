@@ -1,8 +1,9 @@
 """The master property: however events arrive and the feed is paged, the counts are those of a recount from scratch."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import add
 
 import httpx
 import orjson
@@ -13,7 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.cli import reference
-from services.contract import Grant, Standing
+from services.contract import STANDING, Grant, Standing
 from services.dossier import app as dossier
 from services.dossier import wire
 from services.dossier.catalogues import Catalogues
@@ -25,12 +26,14 @@ from services.dossier.intake import Intake
 from services.dossier.settings import DossierSettings
 from services.dossier.store import reads
 from services.dossier.store import reference as reference_store
+from services.dossier.store.reads import Sought
 from services.kit import clock, db
 from services.kit.bell import Bell
-from services.metrics import feed, follower
-from services.metrics import store as metrics_store
+from services.metrics import feed, follower, rebuild
 from services.metrics.domain import tally
+from services.metrics.domain.tally import MEASURES, MEASURES_OF, Cell
 from services.metrics.follower import Source
+from services.metrics.store import counting
 from tests import builders, running
 
 _GRANT = Grant(client="tests", province=running.PROVINCE)
@@ -155,7 +158,10 @@ def test_incremental_counts_are_a_recount_however_events_arrive(
     assert recounted == expected
 
 
-async def _arrive(url: str, arrival: Arrival) -> tuple[list[Standing], tally.Tally, tally.Tally]:
+Cells = Mapping[Cell, Sequence[int]]
+
+
+async def _arrive(url: str, arrival: Arrival) -> tuple[list[Standing], Cells, Cells]:
     """Record and count the events as they arrive; return standings, counts, and the counts of a recount."""
     database = db.engine(url, application="tests", connections=4)
     await _forget_everything(database)
@@ -170,31 +176,54 @@ async def _arrive(url: str, arrival: Arrival) -> tuple[list[Standing], tally.Tal
         while await _count_a_page(database, source):
             pass
         async with database.connect() as transaction:
-            standings = await reads.feed_after(transaction, _GRANT, 0, 100)
-            counted = await metrics_store.cells(transaction, running.PROVINCE)
-        await follower.recount(database, source, running.PROVINCE)
-        async with database.connect() as transaction:
-            recounted = await metrics_store.cells(transaction, running.PROVINCE)
+            entries = await reads.feed_after(transaction, _GRANT, 0, 100)
+        counted = await _cells(database)
+        rebuilt = await rebuild.rebuild(database, source, running.PROVINCE)
+        assert rebuilt.changed_cells == 0
+        recounted = await _cells(database)
     await database.dispose()
-    return _as_told(standings), counted, recounted
+    return _as_told([STANDING.validate_json(entry.json) for entry in entries]), counted, recounted
+
+
+async def _cells(database: AsyncEngine) -> Cells:
+    """Return what is counted of days, once it is sure that months and all time add up to the same."""
+    async with database.connect() as transaction:
+        generation = (await counting.checkpoint(transaction, running.PROVINCE)).generation
+        days, months, ever = [
+            await counting.cells(transaction, running.PROVINCE, generation, span) for span in ("day", "month", "all")
+        ]
+    assert _added_up(days, lambda cell: cell._replace(on_day=cell.on_day.replace(day=1))) == months
+    assert _added_up(days, lambda cell: cell._replace(on_day=counting.FOR_ALL_TIME)) == ever
+    return {cell: _told(counts) for cell, counts in days.items()}
+
+
+def _added_up(days: Cells, of: Callable[[Cell], Cell]) -> Cells:
+    sums: dict[Cell, tuple[int, ...]] = {}
+    for cell, counts in days.items():
+        sums[of(cell)] = tuple(map(add, sums.get(of(cell), (0,) * len(counts)), counts))
+    return {cell: counts for cell, counts in sums.items() if any(counts)}
+
+
+def _told(counts: Sequence[int]) -> Sequence[int]:
+    """Leave out what depends on when it was recorded."""
+    return [n for name, n in zip(MEASURES, counts, strict=True) if name != "overdue_by_data"]
 
 
 async def _count_a_page(database: AsyncEngine, source: Source) -> bool:
     async with database.connect() as transaction:
-        after = (await metrics_store.checkpoint(transaction, running.PROVINCE)).position
+        after = (await counting.checkpoint(transaction, running.PROVINCE)).position
     read = await feed.page_after(source.dossier, source.internal_key, running.PROVINCE, after=after, limit=source.page)
     await follower.count_page(database, source, running.PROVINCE, read)
     return bool(read.page.entries)
 
 
-async def _expected(url: str, events: Sequence[builders.Json]) -> tuple[list[Standing], tally.Tally]:
+async def _expected(url: str, events: Sequence[builders.Json]) -> tuple[list[Standing], Cells]:
     """Return what the pure functions make of the events in the order in which they were drawn."""
     database = db.engine(url, application="tests", connections=1)
     async with database.connect() as transaction:
         catalogue = await reference_store.load_catalogue(transaction, running.PROVINCE)
-        recorded_at = (await reads.feed_after(transaction, _GRANT, 0, 1))[0].recorded_at
+        recorded_at = (await reads.events_after(transaction, _GRANT, 0, 1, Sought()))[0].recorded_at
     await database.dispose()
-    assert recorded_at is not None
     histories: dict[str, list[Occurrence]] = {}
     for candidate in wire.events(orjson.dumps(events))[0]:
         event = candidate.event
@@ -202,15 +231,27 @@ async def _expected(url: str, events: Sequence[builders.Json]) -> tuple[list[Sta
         occurrence = Occurrence(1, recorded_at, event.source, event.id, event.time, event.data)
         histories.setdefault(event.subject, []).append(occurrence)
     standings = [lifecycle.fold(code, history, catalogue) for code, history in histories.items()]
-    return (
-        _as_told(standings),
-        tally.total(tally.contribution(standing) for standing in standings),
-    )
+    sums = tally.Sum()
+    for standing in standings:
+        sums.add(tally.counted(standing))
+    by_occasion = sums.tally()
+    cells = {
+        cell: [
+            n
+            for occasion, measures in MEASURES_OF.items()
+            for n in by_occasion[occasion].get(cell, (0,) * len(measures))
+        ]
+        for cell in {cell for found in by_occasion.values() for cell in found}
+    }
+    return _as_told(standings), {cell: _told(counts) for cell, counts in cells.items()}
 
 
 def _as_told(standings: Sequence[Standing]) -> list[Standing]:
     """Return the standings by code, without what depends on when and where they were recorded."""
-    told = (replace(standing, position=0, recorded_at=None, end_recorded_at=None) for standing in standings)
+    told = (
+        replace(standing, position=0, recorded_at=None, receipt_recorded_at=None, end_recorded_at=None)
+        for standing in standings
+    )
     return sorted(told, key=lambda standing: standing.code)
 
 
@@ -221,6 +262,6 @@ async def _forget_everything(database: AsyncEngine) -> None:
         await transaction.execute(
             text(
                 "TRUNCATE dossier.event, dossier.dossier, metrics.cell, metrics.standing, metrics.checkpoint,"
-                " metrics.freshness"
+                " metrics.freshness, metrics.touched"
             )
         )

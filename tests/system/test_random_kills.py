@@ -12,11 +12,13 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.cli import embedded, reference
 from services.contract import FEED_PAGE, GRANT_HEADER, INTERNAL_KEY_HEADER, Grant, Standing
 from services.kit import db
-from services.metrics import follower, store
+from services.metrics import follower, rebuild
+from services.metrics.store import counting
 from tests import builders, running
 
 _SECONDS = 60.0
@@ -223,16 +225,20 @@ async def _read_back(url: str, dossier: Process) -> tuple[list[Any], dict[str, A
         async with asyncio.timeout(_PATIENCE):
             while True:
                 async with database.connect() as transaction:
-                    if (await store.checkpoint(transaction, running.PROVINCE)).position >= head:
+                    if (await counting.checkpoint(transaction, running.PROVINCE)).position >= head:
                         break
                 await asyncio.sleep(0.1)
-        async with database.connect() as transaction:
-            counted = await store.cells(transaction, running.PROVINCE)
-        await follower.recount(database, follower.Source(client, running.INTERNAL_KEY, 500), running.PROVINCE)
-        async with database.connect() as transaction:
-            recounted = await store.cells(transaction, running.PROVINCE)
+        counted = await _cells(database)
+        await rebuild.rebuild(database, follower.Source(client, running.INTERNAL_KEY, 500), running.PROVINCE)
+        recounted = await _cells(database)
     await database.dispose()
     return log, standings, counted, recounted
+
+
+async def _cells(database: AsyncEngine) -> Any:  # noqa: ANN401 - compared as a whole
+    async with database.connect() as transaction:
+        generation = (await counting.checkpoint(transaction, running.PROVINCE)).generation
+        return await counting.cells(transaction, running.PROVINCE, generation)
 
 
 async def _pages(client: httpx.AsyncClient, path: str, key: str) -> AsyncIterator[Any]:

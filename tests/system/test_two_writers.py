@@ -5,7 +5,7 @@ import asyncio
 import orjson
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.contract import Grant, Standing
+from services.contract import STANDING, Grant, Standing
 from services.dossier import wire
 from services.dossier.catalogues import Catalogues
 from services.dossier.intake import Answer, Intake
@@ -67,6 +67,6 @@ async def _read(database: AsyncEngine, written: asyncio.Event) -> list[Standing]
         last_round = written.is_set()
         async with database.connect() as transaction:
             page = await reads.feed_after(transaction, _GRANT, seen[-1].position if seen else 0, 7)
-        seen.extend(page)
+        seen.extend(STANDING.validate_json(entry.json) for entry in page)
         if last_round and not page:
             return seen

@@ -9,6 +9,8 @@ Scope = Literal[
     "dossiers:read",
     "feed:read",
     "rates:read",
+    "rates:public",
+    "reports:write",
     "reference:read",
     "reference:write",
 ]
@@ -20,12 +22,21 @@ Service = Literal["dossier", "metrics"]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One operation of the public contract: who answers it and what a client needs for it."""
+    """One operation of the public contract: who answers it and what a client needs for it.
+
+    A `public` one is open to `rates:public` too, and then tells what everybody may see.
+    """
 
     method: Literal["GET", "POST", "PUT"]
     path: str
     service: Service
     scope: Scope
+    public: bool = False
+
+    @property
+    def scopes(self) -> tuple[Scope, ...]:
+        """The scopes that open the route; one of them is enough."""
+        return (self.scope, "rates:public") if self.public else (self.scope,)
 
 
 ROUTES = (
@@ -45,5 +56,17 @@ ROUTES = (
     Route("GET", "/v1/calendar", "dossier", "reference:read"),
     Route("PUT", "/v1/calendar", "dossier", "reference:write"),
     Route("GET", "/v1/reference/changes", "dossier", "reference:read"),
-    Route("GET", "/v1/rates", "metrics", "rates:read"),
+    Route("GET", "/v1/rates", "metrics", "rates:read", public=True),
+    Route("GET", "/v1/rates/definitions", "metrics", "rates:read", public=True),
+    Route("GET", "/v1/rates/{rate}/dossiers", "metrics", "rates:read"),
+    Route("GET", "/v1/counts/{count}/dossiers", "metrics", "rates:read"),
+    Route("GET", "/v1/series", "metrics", "rates:read", public=True),
+    Route("GET", "/v1/forms/{form}", "metrics", "rates:read", public=True),
+    Route("GET", "/v1/forecast", "metrics", "rates:read"),
+    Route("GET", "/v1/sync", "metrics", "rates:read"),
+    Route("POST", "/v1/reports", "metrics", "reports:write"),
+    Route("GET", "/v1/reports", "metrics", "rates:read"),
+    Route("GET", "/v1/reports/{id}", "metrics", "rates:read"),
+    Route("GET", "/v1/reports/{id}/content", "metrics", "rates:read"),
+    Route("GET", "/v1/reports/{id}/diff", "metrics", "rates:read"),
 )
