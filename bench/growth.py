@@ -32,6 +32,7 @@ from bench.load import Generator, Load
 from bench.system import Figure, Host, System
 from services.dossier import tables
 from services.metrics import tables as metrics_tables
+from services.metrics.store.counting import FOR_ALL_TIME
 
 SINGLE_CONNECTIONS = 32
 RECORDING = (f"batches of {BATCH}", f"single, {SINGLE_CONNECTIONS} connections")
@@ -100,7 +101,7 @@ async def count(connection: asyncpg.Connection) -> None:
     # Who counts holds the checkpoint.
     generation = await connection.fetchval("SELECT generation FROM metrics.checkpoint FOR UPDATE")
     await connection.execute("DELETE FROM metrics.cell")
-    await connection.execute(rebuild.CELLS, system.PROVINCE, generation, generation)
+    await connection.execute(rebuild.CELLS, system.PROVINCE, generation, generation, FOR_ALL_TIME)
     await connection.execute("UPDATE metrics.touched SET position = (SELECT max(position) FROM dossier.event)")
 
 

@@ -22,6 +22,7 @@ from bench import history, rates, system
 from bench.system import Figure, Host, System
 from services.metrics import tables
 from services.metrics.domain.tally import MARKS, MEASURES, SECOND
+from services.metrics.store.counting import FOR_ALL_TIME
 
 REBUILD = "rebuild"
 STANDINGS_AND_CELLS, CELLS_ALONE = "SQL, standings and cells", "SQL, cells alone"
@@ -100,15 +101,12 @@ UNION ALL
 SELECT $1, $3::int, 'month', date_trunc('month', on_day)::date AS month, {place}, {added}
 FROM of_day GROUP BY month, {place}
 UNION ALL
-SELECT $1, $3::int, 'all', DATE '-infinity', {place}, {added} FROM of_day GROUP BY {place}
+SELECT $1, $3::int, 'all', $4::date, {place}, {added} FROM of_day GROUP BY {place}
 """  # noqa: S608 - of our own
 
 
 CELLS = _cells()
-"""Counts the standings of province $1 in generation $2 into cells of generation $3.
-
-The first day of Python's calendar, under which the system keeps counts for all time, is `-infinity` to its driver.
-"""
+"""Counts the standings of province $1 in generation $2 into cells of generation $3, those of all time under day $4."""
 
 
 def _standings() -> str:
@@ -169,7 +167,7 @@ async def by_sql(connection: asyncpg.Connection, dossiers: int) -> Mapping[str, 
         await connection.execute("SET LOCAL synchronous_commit = off")
         await connection.execute(_STANDINGS, system.PROVINCE, generation, _FLOOR_GENERATION)
         kept = time.perf_counter()
-        await connection.execute(CELLS, system.PROVINCE, generation, _FLOOR_GENERATION)
+        await connection.execute(CELLS, system.PROVINCE, generation, _FLOOR_GENERATION, FOR_ALL_TIME)
     ended = time.perf_counter()
     return {
         STANDINGS_AND_CELLS: Figure(dossiers / (ended - began), [ended - began], noise, 0),
