@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -72,6 +73,12 @@ class System:
                 client.put(
                     f"/v1/{path}", content=reference.csv_text(name), headers={"Content-Type": "text/csv"}
                 ).raise_for_status()
+
+    def await_units(self) -> None:
+        """Return once the metrics service knows the province's units, which it learns with its first page."""
+        with self.client(name="reference") as client:
+            while not client.get("/v1/rates", params={"period": "2026-10"}).raise_for_status().json()["rows"]:
+                time.sleep(0.05)
 
 
 @contextlib.contextmanager

@@ -213,13 +213,17 @@ class Line:
     async def holding(self, *keys: str) -> AsyncIterator[AsyncConnection]:
         """Begin a transaction that holds the advisory lock named by `keys`; it commits where the block ends well."""
         connection = await self._connected()
-        driver = _driver(connection)
+        driver, is_confused = _driver(connection), False
         try:
             async with driver.transaction():
                 await _LOCK.fetch(connection, name="/".join(keys))
                 yield connection
+        except asyncpg.InternalClientError:
+            # The server went away in the middle of an answer, and the driver waits for the rest of it.
+            is_confused = True
+            raise
         finally:
-            if driver.is_closed() or driver.is_in_transaction():
+            if is_confused or driver.is_closed() or driver.is_in_transaction():
                 # Nobody may be given a connection that was lost, or whose transaction goes on.
                 await connection.invalidate()
                 await self.release()
@@ -250,15 +254,19 @@ _LOCK = Prepared(_lock)
 _PASSING_STATES = ("08", "25P03", "40", "53", "55P03", "57")
 
 
-FAILURES = (DBAPIError, PoolTimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+_OF_CONNECTION = (asyncpg.InterfaceError, asyncpg.InternalClientError)
+
+FAILURES = (DBAPIError, PoolTimeoutError, asyncpg.PostgresError, *_OF_CONNECTION, OSError)
 """The kinds of errors, SQLAlchemy's and the driver's own, with which a statement fails."""
 
 
 def is_outage(error: Exception) -> bool:
     """Tell whether the database could not be reached or went away, rather than refused what it was asked."""
-    if isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError):
-        # The driver's own errors tell of the connection, which is closed or in use.
-        return isinstance(error, asyncpg.InterfaceError) or (error.sqlstate or "").startswith(_PASSING_STATES)
+    if isinstance(error, _OF_CONNECTION):
+        # The driver's own errors tell of the connection, which is closed, in use or cut off in the middle of an answer.
+        return True
+    if isinstance(error, asyncpg.PostgresError):
+        return (error.sqlstate or "").startswith(_PASSING_STATES)
     if isinstance(error, DBAPIError):
         state = getattr(error.orig, "sqlstate", None) or ""
         return (

@@ -34,11 +34,23 @@ def test_a_method_that_a_path_does_not_have_is_a_problem(system: System) -> None
     assert ["POST" in answer.headers["allow"] for answer in answers] == [True, False, False]
 
 
+_NAMED = {"code": "H37-1", "rate": "on_time_of_resolved", "count": "received", "form": "06a", "id": "none"}
+
+
 def test_head_answers_what_get_would_without_the_body(system: System) -> None:
     with system.client() as client:
         position = client.post("/v1/events", json=received("H37-1")).json()["position"]
-        asked = {"/v1/rates": {"period": "2026-10", "min_position": position}}
-        paths = [route.path.format(code="H37-1") for route in ROUTES if route.method == "GET"]
+        counted = {"period": "2026-10", "min_position": position}
+        client.get("/v1/rates", params=counted)
+        frozen = client.post("/v1/reports", json={"kind": "rates", "period": "2026-10"}).json()
+        named = {**_NAMED, "id": frozen["id"]}
+        asked = {
+            route.path.format(**named): counted
+            for route in ROUTES
+            if route.path.startswith(("/v1/rates", "/v1/counts", "/v1/forms")) and "definitions" not in route.path
+        }
+        asked |= {"/v1/series": {**counted, "rate": "full_online"}, "/v1/sync": {"period": "2026-10"}}
+        paths = [route.path.format(**named) for route in ROUTES if route.method == "GET"]
         full = {path: client.get(path, params=asked.get(path)) for path in paths}
         bare = {path: client.head(path, params=asked.get(path)) for path in paths}
 
@@ -50,7 +62,7 @@ def test_head_answers_what_get_would_without_the_body(system: System) -> None:
 
 def test_a_service_that_is_down_is_a_problem_that_asks_to_come_back(lone_gateway: System) -> None:
     with lone_gateway.client() as client:
-        answers = {route: client.request(route.method, route.path.format(code="H37-1")) for route in ROUTES}
+        answers = {route: client.request(route.method, route.path.format(**_NAMED)) for route in ROUTES}
         document = client.get("/openapi.json")
 
     assert {route: answer.status_code for route, answer in answers.items()} == dict.fromkeys(ROUTES, 503)

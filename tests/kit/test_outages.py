@@ -38,6 +38,7 @@ def test_what_postgresql_would_refuse_again_is_none(refusal: type[exceptions.Pos
 
 def test_a_connection_that_the_driver_lost_is_an_outage() -> None:
     assert db.is_outage(exceptions.InterfaceError("connection is closed"))
+    assert db.is_outage(exceptions.InternalClientError("another operation is in progress"))
 
 
 def test_a_pool_without_a_free_connection_is_an_outage() -> None:

@@ -183,6 +183,7 @@ def test_what_was_open_at_the_end_of_its_due_day_is_overdue_on_the_next(system: 
 
 
 def test_a_unit_without_dossiers_has_a_row_and_nothing_to_expect(system: System) -> None:
+    system.await_units()
     with system.client() as client:
         before = _forecast(client)
         after = _forecast(client, min_position=_post(client, *_dossiers(UNIT, 20, 1, 7)))

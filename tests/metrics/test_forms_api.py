@@ -74,6 +74,7 @@ def test_the_subtotals_of_a_rollup_are_those_of_each_level(system: System) -> No
 
 
 def test_what_a_form_is_of_is_told_by_name(system: System) -> None:
+    system.await_units()
     with system.client() as client:
         units = {
             "province": _get(client, "/v1/forms/06b", period="2026-10")["unit"],

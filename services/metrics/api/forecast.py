@@ -15,7 +15,7 @@ from services.contract import DEFINITIONS_VERSION, Code, Day, Grant, vietnamese_
 from services.kit import clock, door, parameters, problems
 from services.metrics import report
 from services.metrics.answers import Answer
-from services.metrics.api import answering, questions
+from services.metrics.api import answering, documents, questions
 from services.metrics.api.questions import Asked
 from services.metrics.asking import Ask, At
 from services.metrics.domain import forecast
@@ -213,23 +213,20 @@ _FIGURES_EXAMPLE = {
 }
 _DOC: dict[int | str, dict[str, Any]] = {
     200: {
-        "content": {
-            "application/json": {
-                "schema": {"type": "object"},
-                "example": {
-                    "on": "2026-10-20",
-                    "month": "2026-10",
-                    "role": "resolving",
-                    "position": "123456",
-                    "definitions": "1",
-                    "stale_sources": [],
-                    "rows": [
-                        {"unit": {"code": "05977", "name": "Phường Đông Kinh", "kind": "commune"}, **_FIGURES_EXAMPLE}
-                    ],
-                    "total": _FIGURES_EXAMPLE,
-                },
+        "content": documents.table(
+            {
+                "on": "2026-10-20",
+                "month": "2026-10",
+                "role": "resolving",
+                "position": "123456",
+                "definitions": "1",
+                "stale_sources": [],
+                "rows": [
+                    {"unit": {"code": "05977", "name": "Phường Đông Kinh", "kind": "commune"}, **_FIGURES_EXAMPLE}
+                ],
+                "total": _FIGURES_EXAMPLE,
             }
-        }
+        )
     },
     304: {"description": "Nothing the answer depends on has changed since the ETag given in If-None-Match"},
     **problems.documented(

@@ -10,7 +10,7 @@ from services.contract import Grant
 from services.kit import door, parameters, problems
 from services.metrics import publication, report
 from services.metrics.answers import Answer
-from services.metrics.api import answering, public, questions
+from services.metrics.api import answering, documents, public, questions
 from services.metrics.api.public import Audience
 from services.metrics.api.questions import Asked
 from services.metrics.asking import Ask, At, Make
@@ -156,12 +156,9 @@ PUBLIC = ("06a", "06b", "06c")
 
 _DOC: dict[int | str, dict[str, Any]] = {
     200: {
-        "content": {
-            "application/json": {
-                "schema": {"type": "object"},
-                "example": {"form": "II.06a/VPCP/KSTT", "rows": [], "total": {"column_3": 432, "column_7": 398}},
-            }
-        }
+        "content": documents.table(
+            {"form": "II.06a/VPCP/KSTT", "rows": [], "total": {"column_3": 432, "column_7": 398}}
+        )
     },
     304: {"description": "Nothing the answer depends on has changed since the ETag given in If-None-Match"},
     **problems.documented(

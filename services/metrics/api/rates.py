@@ -11,7 +11,7 @@ from services.contract import GRANT_HEADER, INTERNAL_KEY_HEADER, Grant
 from services.kit import door, observe, parameters, problems
 from services.metrics import report, tabulation
 from services.metrics.answers import Answer
-from services.metrics.api import answering, public, questions
+from services.metrics.api import answering, documents, public, questions
 from services.metrics.api.public import Audience
 from services.metrics.api.questions import Asked
 from services.metrics.asking import Ask, At
@@ -194,7 +194,7 @@ _PROBLEMS = problems.documented(
 
 
 def _documented(example: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
-    content = {"application/json": {"schema": {"type": "object"}, "example": {**_HEAD_EXAMPLE, **example}}}
+    content = documents.table({**_HEAD_EXAMPLE, **example})
     return {200: {"content": content}, 304: _UNCHANGED, **_PROBLEMS}
 
 

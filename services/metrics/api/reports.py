@@ -481,6 +481,6 @@ def _documented(example: Mapping[str, Any], *statuses: int, ok: int = 200) -> di
     }
 
 
-_CREATED_DOC = _documented(_EXAMPLE, 503, ok=201) | {
+_CREATED_DOC = _documented(_EXAMPLE, 400, 503, ok=201) | {
     200: {"description": "The report that was frozen with the same Idempotency-Key"}
 }

@@ -13,7 +13,7 @@ from services.contract import DEFINITIONS_VERSION, VIETNAM, Grant, vietnamese_da
 from services.kit import door, parameters, problems
 from services.metrics import report
 from services.metrics.answers import Answer
-from services.metrics.api import answering, questions
+from services.metrics.api import answering, documents, questions
 from services.metrics.api.questions import Asked
 from services.metrics.asking import Ask, At
 from services.metrics.domain import rates
@@ -224,30 +224,27 @@ _FIGURES_EXAMPLE = {
 }
 _DOC: dict[int | str, dict[str, Any]] = {
     200: {
-        "content": {
-            "application/json": {
-                "schema": {"type": "object"},
-                "example": {
-                    "period": {"label": "2026-10", "from": "2026-10-01", "to": "2026-10-31"},
-                    "counted_to": "2026-10-31",
-                    "by": "source",
-                    "role": "resolving",
-                    "boundaries": "current",
-                    "position": "123456",
-                    "definitions": "1",
-                    "stale_sources": [],
-                    "rows": [
-                        {
-                            "source": "urn:example:one-stop",
-                            **_FIGURES_EXAMPLE,
-                            "last_recorded_at": "2026-10-31T16:58:03+07:00",
-                            "silent_days": 0,
-                        }
-                    ],
-                    "total": _FIGURES_EXAMPLE,
-                },
+        "content": documents.table(
+            {
+                "period": {"label": "2026-10", "from": "2026-10-01", "to": "2026-10-31"},
+                "counted_to": "2026-10-31",
+                "by": "source",
+                "role": "resolving",
+                "boundaries": "current",
+                "position": "123456",
+                "definitions": "1",
+                "stale_sources": [],
+                "rows": [
+                    {
+                        "source": "urn:example:one-stop",
+                        **_FIGURES_EXAMPLE,
+                        "last_recorded_at": "2026-10-31T16:58:03+07:00",
+                        "silent_days": 0,
+                    }
+                ],
+                "total": _FIGURES_EXAMPLE,
             }
-        }
+        )
     },
     304: {"description": "Nothing the answer depends on has changed since the ETag given in If-None-Match"},
     **problems.documented(
