@@ -68,22 +68,27 @@ async def _rebuild(
         generation = await counting.new_generation(transaction, province)
     dossiers, reached, head, sums = 0, 0, _NEAR + 1, Sum()
     reading = asyncio.create_task(_page(source, province, reached))
-    while head - reached > _NEAR:
+    try:
+        while head - reached > _NEAR:
+            read = await reading
+            reached, head = read.next_after, read.head
+            # The next page is read while this one is counted.
+            reading = asyncio.create_task(_page(source, province, reached))
+            dossiers += len(read.entries)
+            async with database.begin() as transaction:
+                await db.commit_lazily(transaction)
+                await _keep(transaction, province, generation, read, sums)
+                # Nobody reads this generation yet, so its cells may wait until many dossiers have added to each.
+                if len(sums) > _MOST_ENTRIES:
+                    await counting.add(transaction, province, generation, sums)
+                    sums = Sum()
+            if told is not None:
+                told(province, reached, head)
         read = await reading
-        reached, head = read.next_after, read.head
-        # The next page is read while this one is counted.
-        reading = asyncio.create_task(_page(source, province, reached))
-        dossiers += len(read.entries)
-        async with database.begin() as transaction:
-            await db.commit_lazily(transaction)
-            await _keep(transaction, province, generation, read, sums)
-            # Nobody reads this generation yet, so its cells may wait until many dossiers have added to each.
-            if len(sums) > _MOST_ENTRIES:
-                await counting.add(transaction, province, generation, sums)
-                sums = Sum()
-        if told is not None:
-            told(province, reached, head)
-    read = await reading
+    finally:
+        # Whatever went wrong, nobody waits for the next page any more.
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
     async with database.begin() as transaction:
         old = await counting.hold_checkpoint(transaction, province)
         newer = set[Touched]()

@@ -518,6 +518,7 @@ def test_an_operator_writes_forms_and_freezes_and_lists_reports(system: System, 
         environment = {"MOTCUA_URL": system.gateway_url, "MOTCUA_API_KEY": key}
         return CliRunner().invoke(app, words, env=environment)
 
+    system.await_units()
     key, file = system.key(), tmp_path / "06a.xlsx"
     asked = ("--period", "2026-10", "--unit", UNIT)
     printed = run("form", "06a", *asked).stdout_bytes
