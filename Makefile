@@ -38,6 +38,8 @@ format: $(INSTALLED) ## put the code into its standard form
 bench: $(INSTALLED) ## the benchmarks; they print ratios
 	$(BIN)/python -m bench.events
 	$(BIN)/python -m bench.rates
+	$(BIN)/python -m bench.restate
+	$(BIN)/python -m bench.rebuild
 	$(BIN)/python -m bench.growth
 	$(BIN)/python -m bench.steady
 	$(BIN)/python -m bench.forecast
