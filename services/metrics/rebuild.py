@@ -84,7 +84,6 @@ async def _rebuild(
                     sums = Sum()
             if told is not None:
                 told(province, reached, head)
-        read = await reading
     finally:
         # Whatever went wrong, nobody waits for the next page any more.
         reading.cancel()
@@ -92,17 +91,20 @@ async def _rebuild(
     async with database.begin() as transaction:
         old = await counting.hold_checkpoint(transaction, province)
         newer = set[Touched]()
+        # From wherever the one that is behind has come to, so that both tell of the same dossiers at the end.
+        goal, at = max(reached, old.position), min(reached, old.position)
         while True:
-            dossiers += len(read.entries)
+            read = await _page(source, province, at)
+            dossiers += sum(entry.position > reached for entry in read.entries)
             await _keep(transaction, province, generation, read, sums)
             # What came meanwhile is new to both generations, and is no difference between them.
             came = [tally.counted(entry) for entry in read.entries if entry.position > old.position]
             if came:
                 newer |= await counting.count(transaction, province, old.generation, came)
-            reached = read.next_after
-            if reached >= old.position:
+            at = read.next_after
+            if at >= goal:
                 break
-            read = await _page(source, province, reached)
+        reached = at
         await counting.add(transaction, province, generation, sums)
         known = await feed.reference(source.dossier, source.internal_key, province)
         await reference.replace(transaction, province, known.units, known.procedures)
