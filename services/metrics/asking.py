@@ -62,10 +62,7 @@ def at(ask: Ask, reached: Reached, now: datetime) -> At:
     if ask.public:
         # Which units are silent is moved by single events, and not for everybody.
         return At(reached.position, vietnamese_day(now))
-    newest: dict[str, datetime] = {}
-    for (unit, _), recorded_at in reached.recorded.items():
-        newest[unit] = max(recorded_at, newest.get(unit, recorded_at))
-    silent = (unit for unit, recorded_at in newest.items() if now - recorded_at > STALE_AFTER)
+    silent = (unit for unit, recorded_at in reached.heard().items() if now - recorded_at > STALE_AFTER)
     units = sorted(unit for unit in silent if question.units is None or unit in question.units)
     return At(reached.position, vietnamese_day(now), tuple(units))
 

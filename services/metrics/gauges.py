@@ -11,11 +11,10 @@ from prometheus_client import Gauge
 
 from services.contract import vietnamese_day
 from services.kit import clock
-from services.metrics import report
+from services.metrics import progress, report
 from services.metrics.domain import periods
-from services.metrics.report import Known, Question
+from services.metrics.report import Question
 from services.metrics.state import State
-from services.metrics.store import counting
 
 # Prometheus scrapes every 15 seconds by default; figures older than that would be its stale ones, not ours.
 _REFRESH_SECONDS = 15
@@ -75,12 +74,8 @@ async def _read(
     question = Question(province, periods.parse(vietnamese_day(now).isoformat()[:7]))
     async with state.database.connect() as transaction:
         await transaction.execution_options(isolation_level="REPEATABLE READ")
-        reached = await counting.checkpoint(transaction, province)
-        reference = await state.reference.of(transaction, province, reached.reference_version)
-        known = Known(reached.generation, reference, vietnamese_day(now), reached.position, state.held)
+        reached = await progress.seen_in(transaction, province, None)
+        known = await state.known(transaction, province, reached, vietnamese_day(now))
         found = await report.report(transaction, question, known)
-        heard: dict[str, datetime] = {}
-        for (unit, _), recorded_at in (await counting.last_recorded(transaction, province)).items():
-            heard[unit] = max(recorded_at, heard.get(unit, recorded_at))
     rows = report.as_json(found, reached.position, ())["rows"]
-    return [row for row in rows if row["unit"]["valid_to"] is None], heard
+    return [row for row in rows if row["unit"]["valid_to"] is None], reached.heard()

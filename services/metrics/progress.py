@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.kit.bell import Bell
 from services.metrics.store import counting
@@ -36,6 +36,13 @@ class Reached:
         """Return the newest position that may have changed a figure of days up to `last`."""
         return max((position for month, position in self.months.items() if month <= last), default=0)
 
+    def heard(self) -> Mapping[str, datetime]:
+        """Return when each unit was last heard of, from whichever of its sources."""
+        newest: dict[str, datetime] = {}
+        for (unit, _), recorded_at in self.recorded.items():
+            newest[unit] = max(recorded_at, newest.get(unit, recorded_at))
+        return newest
+
 
 class Progress:
     """What was last seen of each province's checkpoint."""
@@ -59,17 +66,10 @@ class Progress:
         async with self._database.connect() as transaction:
             # One snapshot, so that all of it belongs together.
             await transaction.execution_options(isolation_level="REPEATABLE READ")
-            checkpoint = await counting.checkpoint(transaction, province)
             held = self._reached.get(province)
-            if held is not None and _same(held, checkpoint):
-                return held
-            reached = Reached(
-                checkpoint.position,
-                checkpoint.reference_version,
-                checkpoint.generation,
-                await counting.touched(transaction, province),
-                await counting.last_recorded(transaction, province),
-            )
+            reached = await seen_in(transaction, province, held)
+            if reached is held:
+                return reached
         # Two looks may overlap, and the later one to end may have begun first.
         if look > self._seen_by.get(province, 0):
             self._seen_by[province], self._reached[province] = look, reached
@@ -102,9 +102,12 @@ class Progress:
                     self._reached.pop(province, None)
 
 
-def _same(reached: Reached, checkpoint: counting.Checkpoint) -> bool:
-    return (reached.position, reached.reference_version, reached.generation) == (
-        checkpoint.position,
-        checkpoint.reference_version,
-        checkpoint.generation,
+async def seen_in(transaction: AsyncConnection, province: str, held: Reached | None) -> Reached:
+    """Return how far the province is counted in the transaction's snapshot: `held` itself, where it is that far."""
+    seen = await counting.checkpoint(transaction, province)
+    place = seen.position, seen.reference_version, seen.generation
+    if held is not None and (held.position, held.reference_version, held.generation) == place:
+        return held
+    return Reached(
+        *place, await counting.touched(transaction, province), await counting.last_recorded(transaction, province)
     )

@@ -121,12 +121,11 @@ def _counts(figures: Figures) -> Mapping[str, int]:
 
 
 def _told(row: Row, counts: Shown) -> Told:
-    kind = None if row.unit is None or row.unit.kind == "province" else row.unit.kind
-    return Told(row.about, counts, kind, row.field)
+    return Told(row.about, counts, report.kind_of(row.unit), row.field)
 
 
 def _about(month: Period) -> About:
-    return {"month": {"label": month.label, "from": month.first.isoformat(), "to": month.last.isoformat()}}
+    return {"month": report.period_json(month)}
 
 
 def _key(about: About) -> tuple[bool, str, str]:
@@ -173,13 +172,8 @@ def as_json(found: Publication) -> dict[str, Any]:
 
 def head_json(question: Question) -> dict[str, Any]:
     """Return what stands before the rows: no position and no silent sources, which every single event would move."""
-    period = question.period
     return {
-        "period": {"label": period.label, "from": period.first.isoformat(), "to": period.last.isoformat()},
-        "counted_to": period.last.isoformat(),
-        "by": question.by,
-        "role": question.role,
-        "boundaries": question.boundaries,
+        **report.question_json(question, question.period.last),
         "definitions": DEFINITIONS_VERSION,
         "audience": "public",
         "suppressed": {"k": THRESHOLD},

@@ -297,7 +297,7 @@ def _pieces(question: Question, today: date) -> Sequence[tuple[Period, Cut]]:
 
 
 def _about_piece(question: Question, piece: Period) -> About:
-    return {question.by: {"label": piece.label, "from": piece.first.isoformat(), "to": piece.last.isoformat()}}
+    return {question.by: period_json(piece)}
 
 
 def in_force(question: Question, reference: Reference, cut: Cut) -> frozenset[Version]:
@@ -433,21 +433,32 @@ def _catalogue(question: Question, reference: Reference, cut: Cut) -> dict[str, 
 def as_json(found: Report, position: int, stale_sources: Sequence[str]) -> dict[str, Any]:
     """Return the answer as the JSON object of the public contract."""
     rows = [
-        {**row.about, **figures_json(found.cut.last, row.figures, kind=_kind(row.unit), field=row.field)}
+        {**row.about, **figures_json(found.cut.last, row.figures, kind=kind_of(row.unit), field=row.field)}
         for row in found.rows
     ]
     return {**head_json(found, position, stale_sources), "rows": rows, "total": _total_json(found)}
 
 
-def head_json(found: Report, position: int, stale_sources: Sequence[str]) -> dict[str, Any]:
-    """Return what stands before the rows of an answer."""
-    question, period = found.question, found.question.period
+def period_json(period: Period) -> dict[str, str]:
+    """Return a period as answers name it."""
+    return {"label": period.label, "from": period.first.isoformat(), "to": period.last.isoformat()}
+
+
+def question_json(question: Question, counted_to: date) -> dict[str, Any]:
+    """Return what was asked as answers repeat it, with the day up to which was counted."""
     return {
-        "period": {"label": period.label, "from": period.first.isoformat(), "to": period.last.isoformat()},
-        "counted_to": found.cut.last.isoformat(),
+        "period": period_json(question.period),
+        "counted_to": counted_to.isoformat(),
         "by": question.by,
         "role": question.role,
         "boundaries": question.boundaries,
+    }
+
+
+def head_json(found: Report, position: int, stale_sources: Sequence[str]) -> dict[str, Any]:
+    """Return what stands before the rows of an answer."""
+    return {
+        **question_json(found.question, found.cut.last),
         "position": str(position),
         "definitions": DEFINITIONS_VERSION,
         "stale_sources": list(stale_sources),
@@ -463,7 +474,7 @@ def fragments(found: Report) -> dict[str, Any]:
                 row.figures.counts,
                 tuple(row.figures.procedures.items()),
                 found.cut.last,
-                _kind(row.unit),
+                kind_of(row.unit),
                 row.field,
             )
         )
@@ -496,7 +507,8 @@ def _total_json(found: Report) -> dict[str, Any]:
     )
 
 
-def _kind(unit: Unit | None) -> UnitKind | None:
+def kind_of(unit: Unit | None) -> UnitKind | None:
+    """Return the kind of unit by which targets are asked; None of a province, which is all of them."""
     return unit.kind if unit is not None and unit.kind != "province" else None
 
 

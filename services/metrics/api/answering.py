@@ -8,7 +8,6 @@ from http import HTTPStatus
 
 import orjson
 from fastapi import Request, Response
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.contract import VIETNAM
 from services.kit import clock
@@ -20,10 +19,8 @@ from services.metrics.formats import negotiation, rendering
 from services.metrics.formats.rendering import FileFormat
 from services.metrics.formats.table import Table
 from services.metrics.past import Moment
-from services.metrics.progress import Reached
-from services.metrics.report import Known
+from services.metrics.progress import Reached, seen_in
 from services.metrics.state import State
-from services.metrics.store import counting
 
 _LONGEST_WAIT_SECONDS = 10
 _POSITION_HERE = "the position"
@@ -111,31 +108,12 @@ async def made(state: State, ask: Ask, reached: Reached, then: Moment | None) ->
     province = ask.question.province
     async with state.database.connect() as transaction:
         await transaction.execution_options(isolation_level="REPEATABLE READ")
-        snapshot = await counting.checkpoint(transaction, province)
-        if (snapshot.position, snapshot.reference_version) != (reached.position, reached.reference_version):
-            reached = await _seen_in(transaction, province, snapshot)
+        reached = await seen_in(transaction, province, reached)
         moment, etag = _depends_on(state, ask, reached, then)
-        known = Known(
-            snapshot.generation,
-            await state.reference.of(transaction, province, snapshot.reference_version),
-            moment.today,
-            snapshot.position,
-            state.held,
-        )
+        known = await state.known(transaction, province, reached, moment.today)
         if then is not None:
             known = await past.known(transaction, source(state), province, known, then)
         return moment, etag, await ask.make(transaction, ask, known, moment)
-
-
-async def _seen_in(transaction: AsyncConnection, province: str, snapshot: counting.Checkpoint) -> Reached:
-    """Return how far the province is counted in the transaction's snapshot, which is newer than what was held."""
-    return Reached(
-        snapshot.position,
-        snapshot.reference_version,
-        snapshot.generation,
-        await counting.touched(transaction, province),
-        await counting.last_recorded(transaction, province),
-    )
 
 
 async def _counted_up_to(state: State, province: str, position: int) -> Reached:

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.contract import DEFINITIONS_VERSION, Code, Day, Grant, vietnamese_day
-from services.kit import clock, door, parameters, problems
+from services.kit import clock, door, parameters
 from services.metrics import report
 from services.metrics.answers import Answer
 from services.metrics.api import answering, documents, questions
@@ -211,25 +211,15 @@ _FIGURES_EXAMPLE = {
     "reason": None,
     "history_days": 90,
 }
-_DOC: dict[int | str, dict[str, Any]] = {
-    200: {
-        "content": documents.table(
-            {
-                "on": "2026-10-20",
-                "month": "2026-10",
-                "role": "resolving",
-                "position": "123456",
-                "definitions": "1",
-                "stale_sources": [],
-                "rows": [
-                    {"unit": {"code": "05977", "name": "Phường Đông Kinh", "kind": "commune"}, **_FIGURES_EXAMPLE}
-                ],
-                "total": _FIGURES_EXAMPLE,
-            }
-        )
-    },
-    304: {"description": "Nothing the answer depends on has changed since the ETag given in If-None-Match"},
-    **problems.documented(
-        403, 406, 422, 503, s403="A unit that is not the client's", s503="The position is not counted yet, or an outage"
-    ),
-}
+_DOC = documents.table(
+    {
+        "on": "2026-10-20",
+        "month": "2026-10",
+        "role": "resolving",
+        "position": "123456",
+        "definitions": "1",
+        "stale_sources": [],
+        "rows": [{"unit": {"code": "05977", "name": "Phường Đông Kinh", "kind": "commune"}, **_FIGURES_EXAMPLE}],
+        "total": _FIGURES_EXAMPLE,
+    }
+)

@@ -1,13 +1,13 @@
 """The statutory forms: 06a of a unit, its roll-ups 06b and 06c, and what decision 766 scores."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Literal, cast
 
 from fastapi import APIRouter, Depends, Request, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.contract import Grant
-from services.kit import door, parameters, problems
+from services.kit import door, parameters
 from services.metrics import publication, report
 from services.metrics.answers import Answer
 from services.metrics.api import answering, documents, public, questions
@@ -154,14 +154,4 @@ PUBLIC = ("06a", "06b", "06c")
 """The forms that are told to everybody."""
 
 
-_DOC: dict[int | str, dict[str, Any]] = {
-    200: {
-        "content": documents.table(
-            {"form": "II.06a/VPCP/KSTT", "rows": [], "total": {"column_3": 432, "column_7": 398}}
-        )
-    },
-    304: {"description": "Nothing the answer depends on has changed since the ETag given in If-None-Match"},
-    **problems.documented(
-        403, 406, 422, 503, s403="A unit that is not the client's", s503="The position is not counted yet, or an outage"
-    ),
-}
+_DOC = documents.table({"form": "II.06a/VPCP/KSTT", "rows": [], "total": {"column_3": 432, "column_7": 398}})

@@ -7,10 +7,10 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.contract import Code, Grant
-from services.kit import door, parameters, problems
+from services.kit import door, parameters
 from services.metrics import report
 from services.metrics.answers import Answer
-from services.metrics.api import answering, questions
+from services.metrics.api import answering, documents, questions
 from services.metrics.api.questions import Asked
 from services.metrics.api.rates import UnknownRate
 from services.metrics.asking import Ask, At
@@ -116,9 +116,8 @@ async def _behind(  # noqa: PLR0913 - what was asked for
 async def _page(transaction: AsyncConnection, ask: Ask, known: Known, at: At) -> Answer:
     side, after, limit = ask.more
     total, found = await report.behind(transaction, ask.question, known, side, after=after, limit=limit)
-    period = ask.question.period
     content: dict[str, Any] = {
-        "period": {"label": period.label, "from": period.first.isoformat(), "to": period.last.isoformat()},
+        "period": report.period_json(ask.question.period),
         "role": ask.question.role,
         "position": str(at.position),
         "total": total,
@@ -128,24 +127,14 @@ async def _page(transaction: AsyncConnection, ask: Ask, known: Known, at: At) ->
     return answering.json(content)
 
 
-_DOC: dict[int | str, dict[str, Any]] = {
-    200: {
-        "content": {
-            "application/json": {
-                "schema": {"type": "object"},
-                "example": {
-                    "period": {"label": "2026-10", "from": "2026-10-01", "to": "2026-10-31"},
-                    "role": "resolving",
-                    "position": "123456",
-                    "total": 1,
-                    "items": [{"code": "H37.05977-261005-9001", "times": 1, "status": "resolved"}],
-                    "next_cursor": None,
-                },
-            }
-        }
+_DOC = documents.answer(
+    {
+        "period": {"label": "2026-10", "from": "2026-10-01", "to": "2026-10-31"},
+        "role": "resolving",
+        "position": "123456",
+        "total": 1,
+        "items": [{"code": "H37.05977-261005-9001", "times": 1, "status": "resolved"}],
+        "next_cursor": None,
     },
-    304: {"description": "Nothing the answer depends on has changed since the ETag given in If-None-Match"},
-    **problems.documented(
-        403, 404, 422, 503, s403="A unit that is not the client's", s503="The position is not counted yet, or an outage"
-    ),
-}
+    404,
+)

@@ -8,7 +8,7 @@ from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Scope
 
 from services.contract import GRANT_HEADER, INTERNAL_KEY_HEADER, Grant
-from services.kit import door, observe, parameters, problems
+from services.kit import door, observe, parameters
 from services.metrics import report, tabulation
 from services.metrics.answers import Answer
 from services.metrics.api import answering, documents, public, questions
@@ -187,26 +187,17 @@ _HEAD_EXAMPLE = {
     "definitions": "1",
     "stale_sources": [],
 }
-_UNCHANGED = {"description": "Nothing the answer depends on has changed since the ETag given in If-None-Match"}
-_PROBLEMS = problems.documented(
-    403, 406, 422, 503, s403="A unit that is not the client's", s503="The position is not counted yet, or an outage"
-)
-
-
-def _documented(example: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
-    content = documents.table({**_HEAD_EXAMPLE, **example})
-    return {200: {"content": content}, 304: _UNCHANGED, **_PROBLEMS}
-
-
-_RATES_DOC = _documented(
+_RATES_DOC = documents.table(
     {
+        **_HEAD_EXAMPLE,
         "by": "unit",
         "rows": [{"unit": {"code": "05977", "name": "Phường Đông Kinh", "kind": "commune"}, **_FIGURES_EXAMPLE}],
         "total": _FIGURES_EXAMPLE,
     }
 )
-_SERIES_DOC = _documented(
+_SERIES_DOC = documents.table(
     {
+        **_HEAD_EXAMPLE,
         "by": "month",
         "rate": "on_time_of_resolved",
         "points": [{"label": "2026-10", "from": "2026-10-01", "to": "2026-10-31", **_RATE_EXAMPLE}],

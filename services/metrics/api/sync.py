@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.contract import DEFINITIONS_VERSION, VIETNAM, Grant, vietnamese_day
-from services.kit import door, parameters, problems
+from services.kit import door, parameters
 from services.metrics import report
 from services.metrics.answers import Answer
 from services.metrics.api import answering, documents, questions
@@ -105,14 +105,10 @@ async def _made(transaction: AsyncConnection, ask: Ask, known: Known, at: At) ->
     total = _Line({}, _together(told for _, _, told in counted), heard)
     if ask.format != "json":
         return answering.file(_table(ask, cut, lines, total), ask.format, cut.last)
-    period = question.period
     return answering.json(
         {
-            "period": {"label": period.label, "from": period.first.isoformat(), "to": period.last.isoformat()},
-            "counted_to": cut.last.isoformat(),
+            **report.question_json(question, cut.last),
             "by": by,
-            "role": question.role,
-            "boundaries": question.boundaries,
             "position": str(at.position),
             "definitions": DEFINITIONS_VERSION,
             "stale_sources": list(at.stale_units),
@@ -222,32 +218,24 @@ _FIGURES_EXAMPLE = {
     "receipts": _STEPS_EXAMPLE,
     "ends": _STEPS_EXAMPLE,
 }
-_DOC: dict[int | str, dict[str, Any]] = {
-    200: {
-        "content": documents.table(
+_DOC = documents.table(
+    {
+        "period": {"label": "2026-10", "from": "2026-10-01", "to": "2026-10-31"},
+        "counted_to": "2026-10-31",
+        "by": "source",
+        "role": "resolving",
+        "boundaries": "current",
+        "position": "123456",
+        "definitions": "1",
+        "stale_sources": [],
+        "rows": [
             {
-                "period": {"label": "2026-10", "from": "2026-10-01", "to": "2026-10-31"},
-                "counted_to": "2026-10-31",
-                "by": "source",
-                "role": "resolving",
-                "boundaries": "current",
-                "position": "123456",
-                "definitions": "1",
-                "stale_sources": [],
-                "rows": [
-                    {
-                        "source": "urn:example:one-stop",
-                        **_FIGURES_EXAMPLE,
-                        "last_recorded_at": "2026-10-31T16:58:03+07:00",
-                        "silent_days": 0,
-                    }
-                ],
-                "total": _FIGURES_EXAMPLE,
+                "source": "urn:example:one-stop",
+                **_FIGURES_EXAMPLE,
+                "last_recorded_at": "2026-10-31T16:58:03+07:00",
+                "silent_days": 0,
             }
-        )
-    },
-    304: {"description": "Nothing the answer depends on has changed since the ETag given in If-None-Match"},
-    **problems.documented(
-        403, 406, 422, 503, s403="A unit that is not the client's", s503="The position is not counted yet, or an outage"
-    ),
-}
+        ],
+        "total": _FIGURES_EXAMPLE,
+    }
+)
