@@ -1,6 +1,7 @@
 """One PostgreSQL serves the whole run; every test that needs a database gets a migrated one of its own."""
 
 import asyncio
+import gc
 import os
 import shutil
 import tempfile
@@ -8,6 +9,7 @@ from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from services.cli import embedded, migrations
@@ -45,6 +47,13 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         server, folder = config.stash[_server]
         embedded.stop(server)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _nothing_is_left_open() -> Iterator[None]:
+    """Let a connection that nobody closed fail the file that opened it; collected as garbage, it fails any other."""
+    yield
+    assert not [one for one in gc.get_objects() if type(one) is asyncpg.Connection and not one.is_closed()]
 
 
 @pytest.fixture(scope="session")

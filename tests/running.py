@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -110,6 +110,17 @@ def served(*apps: tuple[FastAPI, int]) -> Iterator[None]:
         for server in servers:
             server.should_exit = True
         thread.join(20)
+
+
+@contextlib.asynccontextmanager
+async def asked(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """Ask an application in this event loop, without a network, while its lifespan lasts."""
+    transport = httpx.ASGITransport(app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://app") as client,
+    ):
+        yield client
 
 
 @contextlib.contextmanager

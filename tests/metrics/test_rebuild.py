@@ -225,8 +225,7 @@ def test_a_recount_knows_the_units_that_nobody_has_told_it_of_before(database_ur
                 changes = revision.changes([], units)
                 await reference_store.put(transaction, running.PROVINCE, changes, client="tests", at=clock.now())
             app = dossier.application(DossierSettings(database_url=database_url, internal_key=running.INTERNAL_KEY))
-            transport = httpx.ASGITransport(app)
-            async with httpx.AsyncClient(transport=transport, base_url="http://dossier") as client:
+            async with running.asked(app) as client:
                 await rebuild.rebuild(engine, Source(client, running.INTERNAL_KEY, 10), running.PROVINCE)
             async with engine.connect() as transaction:
                 return len(await kept.units(transaction, running.PROVINCE)) - len(units)

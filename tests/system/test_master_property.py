@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from operator import add
 
-import httpx
 import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -167,8 +166,7 @@ async def _arrive(url: str, arrival: Arrival) -> tuple[list[Standing], Cells, Ce
     await _forget_everything(database)
     app = dossier.application(DossierSettings(database_url=url, internal_key=running.INTERNAL_KEY))
     intake = Intake(database, catalogues=Catalogues(), queued_events=50_000, recorded=Bell())
-    transport = httpx.ASGITransport(app)
-    async with intake.running(), httpx.AsyncClient(transport=transport, base_url="http://dossier") as client:
+    async with intake.running(), running.asked(app) as client:
         for number, portion in enumerate(arrival.portions):
             await intake.submit(_GRANT, wire.events(orjson.dumps(portion))[0])
             source = Source(client, running.INTERNAL_KEY, arrival.pages[number % len(arrival.pages)])
