@@ -264,7 +264,7 @@ def aggregate(question: Question, first: date, last: date) -> bytes:
         "limit": "-1",
     }
     path = "/items/dossier?" + "&".join(f"{quote(name)}={quote(value)}" for name, value in asked.items())
-    return system.request("GET", path, _HEADERS)
+    return system.request("GET", path, {**_HEADERS, **system.GZIP})
 
 
 def counts(question: Question, answer: bytes) -> Mapping[str, Mapping[str, int]]:

@@ -9,11 +9,12 @@ Directus, and it takes its turns too.
 
 import argparse
 import asyncio
+import gzip
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from http import HTTPStatus
 from typing import Any
@@ -227,6 +228,8 @@ async def read(port: int, request: bytes) -> Answer:
     if answer.status != HTTPStatus.OK:
         msg = f"answered {answer.status}: {answer.body[:500]!r}"
         raise SystemExit(msg)
+    if answer.header(b"content-encoding") == "gzip":
+        return replace(answer, body=gzip.decompress(answer.body))
     return answer
 
 
@@ -281,6 +284,7 @@ async def one_round(  # noqa: PLR0913 - everything that is measured
         figures[name].append(outcome.expect(status).figure())
 
     note("gateway, plain", running.gateway, plain)
+    note("gateway, gzip", running.gateway, system.request("GET", PATH, {**running.outside, **system.GZIP}))
     writer = Load(
         port=running.gateway,
         requests=posts.requests(int(seconds / PAUSE_BETWEEN_EVENTS)),
@@ -357,6 +361,7 @@ async def measure(
 RATIOS = (
     ("gateway, plain", "SQL, all counts"),
     ("gateway, plain", "SQL, the month"),
+    ("gateway, gzip", "gateway, plain"),
     ("gateway, events arriving", "SQL, all counts"),
     (ANEW, "SQL, all counts"),
     ("service, plain", "SQL, all counts"),
@@ -378,7 +383,7 @@ def main() -> None:
     with system.host() as host:
         figures, fresh = asyncio.run(measure(host, QUICK if asked.quick else FULL, with_directus=asked.directus))
     system.say(system.table(figures, "reads/s"))
-    mine = ("gateway, plain", "gateway, events arriving", ANEW)
+    mine = ("gateway, gzip", "gateway, plain", "gateway, events arriving", ANEW)
     peers = [(one, _subject(question)) for one in mine for question in directus.QUESTIONS if asked.directus]
     for over, under in (*RATIOS, *peers):
         system.say(system.ratio(f"{over} / {under}", figures[over], figures[under]))

@@ -25,6 +25,8 @@ from services.contract import GRANT_HEADER, INTERNAL_KEY_HEADER, Grant
 from services.gateway.domain.access import SCOPES
 
 PROVINCE = "20"
+GZIP = {"accept-encoding": "gzip"}
+"""What browsers and HTTP libraries say unasked when they read."""
 INTERNAL_KEY = "an-internal-key-for-benchmarks"
 GRANT = Grant(client="bench", province=PROVINCE)
 

@@ -25,6 +25,8 @@ class State:
     reference: HeldReference = field(default_factory=HeldReference)
     held: HeldFigures = field(default_factory=HeldFigures)
     answers: Newest[Answer] = field(default_factory=Newest)
+    compressed: Newest[bytes] = field(default_factory=Newest)
+    """Answers compressed by gzip, each under its validator and position."""
     told: Newest[Told] = field(default_factory=Newest)
     asked: Newest[Ask] = field(default_factory=Newest)
     """What requests came to mean, by what they look like: most are sent again and again."""

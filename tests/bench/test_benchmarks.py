@@ -18,6 +18,7 @@ RATIOS = {
     "bench.rates": {
         "gateway, plain / SQL, all counts",
         "gateway, plain / SQL, the month",
+        "gateway, gzip / gateway, plain",
         "gateway, events arriving / SQL, all counts",
         "gateway, just after an event / SQL, all counts",
         "gateway, 304 / SQL, all counts",

@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 import orjson
+import pytest
 
 from services.contract import vietnamese_day
 from services.kit import clock
@@ -592,6 +593,62 @@ def test_an_answer_as_a_file_holds_the_rows_and_says_what_it_counts(system: Syst
     assert [(row["code"], row["resolved"], row["on_time_of_resolved_percent"]) for row in rows] == [
         (UNIT, "1", "100.00")
     ]
+
+
+@pytest.mark.parametrize(
+    ("taken", "encoding"),
+    [
+        ("gzip", "gzip"),
+        ("gzip, deflate, br, zstd", "gzip"),
+        ("br;q=1.0, GZIP;q=0.5", "gzip"),
+        ("*", "gzip"),
+        ("identity", None),
+        ("br", None),
+        ("gzip;q=0, *", None),
+        ("", None),
+    ],
+)
+def test_an_answer_is_compressed_for_whoever_takes_it_so(system: System, taken: str, encoding: str | None) -> None:
+    with system.client() as client:
+        system.await_units()
+        plain = client.get("/v1/rates", params={"period": "2026-10"}, headers={"Accept-Encoding": "identity"})
+        answer = client.get("/v1/rates", params={"period": "2026-10"}, headers={"Accept-Encoding": taken})
+
+    assert answer.headers.get("content-encoding") == encoding
+    assert answer.content == plain.content
+    assert (answer.num_bytes_downloaded < len(plain.content) / 4) == (encoding == "gzip")
+    assert (answer.headers["etag"] == plain.headers["etag"]) == (encoding is None)
+    assert answer.headers["vary"] == plain.headers["vary"] == "Accept, Accept-Encoding, Authorization"
+
+
+def test_each_encoding_of_an_answer_is_found_unchanged_and_true_up_to_now(system: System) -> None:
+    september = {"period": "2026-09"}
+
+    with system.client() as client:
+        first = _post(client, received("H37-1"))
+        answers = []
+        for taken in ("gzip", "identity"):
+            read = client.get(
+                "/v1/rates", params={**september, "min_position": first}, headers={"Accept-Encoding": taken}
+            )
+            known = {"If-None-Match": read.headers["etag"]}
+            same, other = (
+                client.get("/v1/rates", params=september, headers={"Accept-Encoding": encoding, **known})
+                for encoding in (taken, {"gzip": "identity", "identity": "gzip"}[taken])
+            )
+            answers.append((read, same, other))
+        second = _post(client, received("H37-2"))
+        later = client.get(
+            "/v1/rates", params={**september, "min_position": second}, headers={"Accept-Encoding": "gzip"}
+        )
+        workbook = client.get("/v1/rates", params={**september, "format": "xlsx"}, headers={"Accept-Encoding": "gzip"})
+
+    assert [[answer.status_code for answer in each] for each in answers] == [[200, 304, 200]] * 2
+    assert [same.headers["etag"] for _, same, _ in answers] == [read.headers["etag"] for read, _, _ in answers]
+    # Nothing of September has changed, and the answer says up to where that is so.
+    assert later.headers["etag"] == answers[0][0].headers["etag"]
+    assert (answers[0][0].json()["position"], later.json()["position"]) == (first, second)
+    assert (workbook.status_code, workbook.headers.get("content-encoding")) == (200, None)
 
 
 def test_the_etag_of_a_month_that_is_over_outlives_what_happens_later_and_no_late_word_about_it(system: System) -> None:

@@ -1,4 +1,4 @@
-"""The format of an answer is the one that was named, else the one the client likes best, else JSON."""
+"""An answer has the format that was named, else the one the client likes best, else JSON; and is gzipped if it may."""
 
 import re
 from typing import Literal, get_args
@@ -43,6 +43,12 @@ def chosen(named: str | None, accept: str | None) -> Format:
     if _liking(best, wanted)[0] == 0:
         raise NotOffered(f"none of {', '.join(media.partition(';')[0] for media in MEDIA_TYPES.values())} is accepted")
     return best
+
+
+def takes_gzip(accept_encoding: str) -> bool:
+    """Tell whether the client takes a body that is compressed by gzip; who says nothing takes it as it is."""
+    wanted = _ranges(accept_encoding)
+    return wanted.get("gzip", wanted.get("*", 0)) > 0
 
 
 def _ranges(accept: str) -> dict[str, float]:
