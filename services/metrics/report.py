@@ -36,7 +36,8 @@ class UnknownUnit(Exception):
 class Question:
     """What is asked about the counts and rates of one province.
 
-    `units` are those the answer may speak of, None for all; `asked_for` those that were named, which must exist.
+    `units` are those the answer may speak of, None for all; `asked_for` those that were named, which must exist. Those
+    of `unit_since` are in the version that begins on that day.
     """
 
     province: str
@@ -50,6 +51,7 @@ class Question:
     procedures: frozenset[str] = frozenset()
     channel: Channel | None = None
     boundaries: Literal["current", "historical"] = "current"
+    unit_since: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +149,10 @@ def homes_of(question: Question, reference: Reference) -> Mapping[Version, Versi
     for version in reference.units:
         home = standing_for.get(version, version)
         unit = reference.units[home]
-        if (question.kind is None or unit.kind == question.kind) and (
-            question.units is None or unit.code in question.units
+        if (
+            (question.kind is None or unit.kind == question.kind)
+            and (question.units is None or unit.code in question.units)
+            and (question.unit_since is None or unit.valid_from == question.unit_since)
         ):
             homes[version] = home
     return homes
@@ -172,7 +176,7 @@ def check_asked_for(question: Question, reference: Reference, homes: Mapping[Ver
 
 def wanted_of(question: Question, homes: Mapping[Version, Version]) -> Wanted:
     """Return which dossiers the question is about."""
-    everyone = question.kind is None and question.units is None
+    everyone = question.kind is None and question.units is None and question.unit_since is None
     return Wanted(None if everyone else frozenset(homes), question.procedures, question.fields)
 
 

@@ -65,6 +65,31 @@ def test_the_total_of_the_dossiers_behind_a_figure_is_the_figure(system: System)
             assert sides == {(name, side): figures["rates"][name][side] for name, side in sides}, question
 
 
+@pytest.mark.parametrize("role", ["resolving", "receiving"])
+def test_every_row_of_units_as_they_were_leads_to_its_own_dossiers(system: System, role: str) -> None:
+    asked = {"period": "2025..2026", "boundaries": "historical", "role": role}
+
+    with system.client() as client:
+        position = population.record(client, dossiers=120, seed=3)
+        rows = _get(client, "/v1/rates", **asked, min_position=position)["rows"]
+        figures = {
+            (row["unit"]["code"], row["unit"]["valid_from"]): row["counts"]["received"]
+            for row in rows
+            if row["counts"]["received"]
+        }
+        behind = {
+            (code, since): _get(client, "/v1/counts/received/dossiers", **asked, unit=code, unit_since=since)["total"]
+            for code, since in figures
+        }
+        of_all_that_began_then = _get(client, "/v1/rates", **asked, by="none", unit_since="2025-07-01")["total"]
+
+    assert behind == figures
+    # A code that was borne by two units, one after the other.
+    assert len({code for code, _ in figures}) < len(figures)
+    began_then = sum(received for (_, since), received in figures.items() if since == "2025-07-01")
+    assert of_all_that_began_then["counts"]["received"] == began_then > 0
+
+
 def test_the_pages_join_to_the_whole_without_gaps_or_repetitions(system: System) -> None:
     with system.client() as client:
         position = population.record(client, dossiers=120, seed=2)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Annotated, Literal
 
 from fastapi import Query, Request
@@ -33,6 +34,7 @@ class Asked:
     channel: Channel | None = None
     boundaries: Literal["current", "historical"] = "current"
     cutoff: Literal["calendar", "statutory"] = "calendar"
+    unit_since: date | None = None
 
     def question(self, grant: Grant, by: By) -> Question:
         """Return what is asked on behalf of the client.
@@ -52,6 +54,7 @@ class Asked:
             procedures=frozenset(self.procedure),
             channel=self.channel,
             boundaries=self.boundaries,
+            unit_since=self.unit_since,
         )
 
 
@@ -88,9 +91,13 @@ def asked(  # noqa: PLR0913 - one argument a query parameter
         Literal["calendar", "statutory"],
         Query(description="Calendar periods, or statutory ones, whose months run from the 15th to the 14th."),
     ] = "calendar",
+    unit_since: Annotated[
+        date | None,
+        Query(description="Of units whose code was used again, those that bear it since this day, as rows tell it."),
+    ] = None,
 ) -> Asked:
     """Return the parameters that all questions share."""
-    return Asked(period, role, kind, unit, field or (), procedure or (), channel, boundaries, cutoff)
+    return Asked(period, role, kind, unit, field or (), procedure or (), channel, boundaries, cutoff, unit_since)
 
 
 AsOf = Annotated[
