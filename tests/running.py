@@ -87,7 +87,14 @@ def served(*apps: tuple[FastAPI, int]) -> Iterator[None]:
     servers = [
         Server(
             uvicorn.Config(
-                app, host="127.0.0.1", port=port, log_config=None, http=BoundedProtocol, timeout_graceful_shutdown=1
+                app,
+                host="127.0.0.1",
+                port=port,
+                log_config=None,
+                http=BoundedProtocol,
+                timeout_graceful_shutdown=1,
+                # As when it runs: what a test does between two requests may take longer than uvicorn's five seconds.
+                timeout_keep_alive=75,
             )
         )
         for app, port in apps
