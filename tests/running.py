@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -12,7 +13,7 @@ import httpx
 import uvicorn
 from fastapi import FastAPI
 
-from services.cli import clients, embedded, reference
+from services.cli import clients, reference
 from services.contract import GRANT_HEADER, INTERNAL_KEY_HEADER, Grant
 from services.dossier import app as dossier
 from services.dossier.settings import DossierSettings
@@ -81,15 +82,19 @@ class System:
                 time.sleep(0.05)
 
 
+def port_of_its_own() -> tuple[socket.socket, int]:
+    """Return a socket that listens on 127.0.0.1 already, so that nobody else takes its port, and the port."""
+    listening = socket.create_server(("127.0.0.1", 0), backlog=2048)
+    return listening, listening.getsockname()[1]
+
+
 @contextlib.contextmanager
-def served(*apps: tuple[FastAPI, int]) -> Iterator[None]:
-    """Serve applications on 127.0.0.1 from one background thread until the block ends."""
+def served(*apps: tuple[FastAPI, socket.socket]) -> Iterator[None]:
+    """Serve applications from one background thread until the block ends."""
     servers = [
         Server(
             uvicorn.Config(
                 app,
-                host="127.0.0.1",
-                port=port,
                 log_config=None,
                 http=BoundedProtocol,
                 timeout_graceful_shutdown=1,
@@ -97,11 +102,11 @@ def served(*apps: tuple[FastAPI, int]) -> Iterator[None]:
                 timeout_keep_alive=75,
             )
         )
-        for app, port in apps
+        for app, _ in apps
     ]
 
     async def serve() -> None:
-        await asyncio.gather(*(server.serve() for server in servers))
+        await asyncio.gather(*(server.serve([listening]) for server, (_, listening) in zip(servers, apps, strict=True)))
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
     thread.start()
@@ -133,7 +138,7 @@ async def asked(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
 @contextlib.contextmanager
 def system(database_url: str, **more: Any) -> Iterator[System]:  # noqa: ANN401 - settings of any service
     """Run the three services on a migrated database; `more` are further settings, taken by those that have them."""
-    ports = [embedded.free_port() for _ in range(3)]
+    sockets, ports = zip(*(port_of_its_own() for _ in range(3)), strict=True)
     urls = [f"http://127.0.0.1:{port}" for port in ports]
     running = System(urls[0], urls[1], urls[2], database_url)
     common: dict[str, Any] = {"database_url": database_url, "internal_key": INTERNAL_KEY, **more}
@@ -141,5 +146,5 @@ def system(database_url: str, **more: Any) -> Iterator[System]:  # noqa: ANN401 
     gateway_app = gateway.application(GatewaySettings(port=ports[0], **common, **upstream))
     dossier_app = dossier.application(DossierSettings(port=ports[1], **common))
     metrics_app = metrics.application(MetricsSettings(port=ports[2], **common, dossier_url=running.dossier_url))
-    with served((gateway_app, ports[0]), (dossier_app, ports[1]), (metrics_app, ports[2])):
+    with served(*zip((gateway_app, dossier_app, metrics_app), sockets, strict=True)):
         yield running

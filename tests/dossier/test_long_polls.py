@@ -11,7 +11,6 @@ import pytest
 from sqlalchemy import event, insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.cli import embedded
 from services.contract import GRANT_HEADER, INTERNAL_KEY_HEADER, Grant
 from services.dossier import app as dossier
 from services.dossier import tables
@@ -30,14 +29,14 @@ _EMPTY = Head(0, 0, b"")
 @contextlib.contextmanager
 def _beside(database_url: str, **grant: object) -> Iterator[httpx.Client]:
     """Run one more dossier process with a single seat on the database, and return a client of it."""
-    port = embedded.free_port()
+    listening, port = running.port_of_its_own()
     application = dossier.application(
         DossierSettings(port=port, database_url=database_url, internal_key=running.INTERNAL_KEY, long_polls=1)
     )
     granted = Grant.model_validate({"client": "tests", "province": running.PROVINCE, **grant})
     headers = {INTERNAL_KEY_HEADER: running.INTERNAL_KEY, GRANT_HEADER: granted.header()}
     with (
-        running.served((application, port)),
+        running.served((application, listening)),
         httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=30) as client,
     ):
         yield client
