@@ -7,7 +7,7 @@ cost of a commit is shared and nobody waits for a timer. Two intake processes ta
 import asyncio
 import contextlib
 from collections import Counter as Tally
-from collections import defaultdict
+from collections import OrderedDict, defaultdict
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -30,6 +30,9 @@ from services.kit.db import Line
 
 # Nothing is gained above a thousand rows a statement, and what a commit has to hold in memory stays bounded.
 EVENTS_PER_COMMIT = 1_000
+
+# Most events are about dossiers that were written about lately; each event remembered takes little over a kilobyte.
+EVENTS_REMEMBERED = 20_000
 
 # A usual life has four to eight events. The bound keeps one dossier's fold from growing without end.
 EVENTS_PER_DOSSIER = 300
@@ -83,8 +86,16 @@ class _Submission:
 class Intake:
     """Takes requests one by one and records them together."""
 
-    def __init__(self, database: AsyncEngine, *, catalogues: Catalogues, queued_events: int, recorded: Bell) -> None:
-        """Record into `database`; ring `recorded` after each commit; hold at most `queued_events` in memory."""
+    def __init__(
+        self,
+        database: AsyncEngine,
+        *,
+        catalogues: Catalogues,
+        queued_events: int,
+        recorded: Bell,
+        remembered_events: int = EVENTS_REMEMBERED,
+    ) -> None:
+        """Record into `database`; ring `recorded` after each commit; hold at most `queued_events` that wait."""
         self._database = database
         self._line = Line(database)
         self._limit = queued_events
@@ -94,6 +105,9 @@ class Intake:
         self._filled = asyncio.Event()
         self._closing = False
         self._catalogues = catalogues
+        # What the last commit knew of its province; it serves the next one if nobody else recorded in between.
+        self._remembered: dict[str, _Known] = {}
+        self._remembered_events = remembered_events
         # One at a time, so that dry runs never take the writer's connection.
         self._trying = asyncio.Semaphore(1)
 
@@ -219,13 +233,18 @@ class Intake:
 
         :raises AlreadyThere: an id stands elsewhere in the log; nothing was recorded.
         """
+        # Given back when all is committed: a commit that fails has told it of events that the log does not hold.
+        remembered = self._remembered.pop(province, None)
         async with log.holding(self._line, province) as transaction:
             requests = [submission.candidates for submission in submissions]
-            known = await self._known(transaction, province, requests, anywhere=anywhere)
+            known = await self._known(transaction, province, requests, anywhere=anywhere, remembered=remembered)
             now = clock.now()
             answers = [_judge(one.grant, one.candidates, known, now, first=one.first) for one in submissions]
             dossiers = [log.folded(code, known.histories[code], known.catalogue) for code in known.touched]
             await log.append(transaction, known.fresh, dossiers)
+        if not anywhere:
+            known.forget_all_but(self._remembered_events)
+            self._remembered = {province: known}
         statuses = Tally(result.status for answer in answers for result in answer.results)
         for status, results in statuses.items():
             _RECORDED.labels(province, status).inc(results)
@@ -233,16 +252,32 @@ class Intake:
         return answers
 
     async def _known(
-        self, transaction: AsyncConnection, province: str, requests: Sequence[Sequence[Candidate]], *, anywhere: bool
+        self,
+        transaction: AsyncConnection,
+        province: str,
+        requests: Sequence[Sequence[Candidate]],
+        *,
+        anywhere: bool,
+        remembered: "_Known | None" = None,
     ) -> "_Known":
+        """Return what there is to know of the dossiers of `requests`; what is `remembered` is not read again.
+
+        An event's hash names all of the log up to it: what was known when it was the newest is true while it is.
+        """
         events = [candidate.event for request in requests for candidate in request if candidate.event is not None]
         head = await log.head(transaction, province)
         catalogue = await self._catalogues.of(transaction, province, head.reference_version)
-        histories, recorded = await log.histories_and_keys(transaction, province, {event.subject for event in events})
+        known = _Known(catalogue, {}, OrderedDict(), [], set(), head.position, head.hash)
+        if remembered is not None and remembered.hash == head.hash:
+            known.recorded, known.histories = remembered.recorded, remembered.histories
+        unread = {event.subject for event in events} - known.histories.keys()
+        histories, recorded = await log.histories_and_keys(transaction, province, unread)
+        known.histories.update(histories)
+        known.recorded.update(recorded)
         if anywhere:
             keys = {(event.source, event.id) for event in events}
-            recorded |= await log.recorded_before(transaction, province, keys)
-        return _Known(catalogue, recorded, histories, [], set(), head.position, head.hash)
+            known.recorded.update(await log.recorded_before(transaction, province, keys))
+        return known
 
 
 @dataclass(slots=True)
@@ -251,13 +286,20 @@ class _Known:
 
     catalogue: Catalogue
     recorded: dict[tuple[str, str], log.Before]
-    histories: dict[str, list[Occurrence]]
+    histories: OrderedDict[str, list[Occurrence]]
     fresh: list[Recorded]
     touched: set[str]
     position: int
     hash: bytes
     sender_units: Sequence[str] | None = None
     """Those of the request that is being judged."""
+
+    def forget_all_but(self, events: int) -> None:
+        """Keep no more than so many events; the dossiers known for longest are the likeliest to have ended."""
+        while len(self.recorded) > events:
+            _, history = self.histories.popitem(last=False)
+            for occurrence in history:
+                del self.recorded[occurrence.key]
 
 
 def _judge(grant: Grant, candidates: Sequence[Candidate], known: _Known, now: datetime, *, first: int = 0) -> Answer:
@@ -334,7 +376,8 @@ def _forbidden(grant: Grant, event: AnyEvent, history: Sequence[Occurrence]) -> 
         return item_error("source_forbidden", "/source", f"the client may not send as {event.source}")
     if grant.units is None:
         return None
-    if isinstance(event.data, Received | Corrected) and event.data.receiving_unit not in {None, *grant.units}:
+    receiving_unit = units_in(event.data).get("receiving_unit")
+    if receiving_unit is not None and receiving_unit not in grant.units:
         return item_error("unit_forbidden", "/data/receiving_unit", "the unit is not the client's")
     if is_of_others(grant, history):
         return item_error("unit_forbidden", "/subject", "the dossier belongs to no unit of the client")
@@ -350,13 +393,14 @@ def is_of_others(grant: Grant, history: Sequence[Occurrence]) -> bool:
 
 def _receipts(history: Sequence[Occurrence]) -> Sequence[Received]:
     """Return the receipts that were not taken back."""
-    return [o.data for o in lifecycle.unretracted(history) if isinstance(o.data, Received)]
+    # By type, since asking a pydantic model whether it is an instance of another takes as long as all the rest.
+    return [o.data for o in lifecycle.unretracted(history) if type(o.data) is Received]
 
 
 def _no_room(grant: Grant, event: AnyEvent, history: Sequence[Occurrence]) -> ItemError | None:
     """Return why the dossier holds no more of the client's events, or None."""
     most, when = EVENTS_PER_DOSSIER, ""
-    if grant.units is not None and not isinstance(event.data, Received) and len(history) >= EVENTS_BEFORE_RECEIPT:
+    if grant.units is not None and len(history) >= EVENTS_BEFORE_RECEIPT and type(event.data) is not Received:
         most, when = (most, when) if _receipts(history) else (EVENTS_BEFORE_RECEIPT, " before its receipt")
     if len(history) < most:
         return None
@@ -369,7 +413,7 @@ def _received_by_others(grant: Grant, event: AnyEvent, history: Sequence[Occurre
     The earliest receipt stands, and a sender says himself how early his is: otherwise a unit that a dossier was passed
     on to could take it over.
     """
-    if grant.units is None or not isinstance(event.data, Received):
+    if grant.units is None or type(event.data) is not Received:
         return None
     if all(receipt.receiving_unit in grant.units for receipt in _receipts(history)):
         return None

@@ -1,6 +1,7 @@
 """Requests share commits and nothing else: one that fails, waits or comes too many harms no other."""
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable, Sequence
 
 import asyncpg
@@ -8,10 +9,12 @@ import orjson
 import pytest
 from sqlalchemy import distinct, func, select
 
-from services.contract import Grant
+from services.contract import Grant, Standing
 from services.dossier import tables, wire
 from services.dossier.catalogues import Catalogues
-from services.dossier.intake import Answer, Intake, Overloaded
+from services.dossier.domain.history import Occurrence
+from services.dossier.intake import EVENTS_REMEMBERED, Answer, Intake, Overloaded
+from services.dossier.store import reads
 from services.dossier.wire import Candidate
 from services.kit import db
 from services.kit.bell import Bell
@@ -21,16 +24,38 @@ _GRANT = Grant(client="tests", province=running.PROVINCE)
 _PATIENCE = 20.0
 
 
-def _payments(*ids: str) -> Sequence[Candidate]:
-    return wire.events(orjson.dumps([builders.paid("H1", event_id=event_id) for event_id in ids]))[0]
+def _payments(*ids: str, code: str = "H1") -> Sequence[Candidate]:
+    return wire.events(orjson.dumps([builders.paid(code, event_id=event_id) for event_id in ids]))[0]
 
 
-def _run(url: str, act: Callable[[Intake], Awaitable[None]], *, queued_events: int = 50_000) -> int:
+async def _standing(url: str, code: str) -> Standing:
+    database = db.engine(url, application="tests", connections=1)
+    async with database.connect() as transaction:
+        standing = await reads.standing(transaction, _GRANT, code)
+    await database.dispose()
+    assert standing is not None
+    return standing
+
+
+def _run(
+    url: str,
+    act: Callable[[Intake], Awaitable[None]],
+    *,
+    queued_events: int = 50_000,
+    remembered_events: int = EVENTS_REMEMBERED,
+) -> int:
     """Let `act` use an intake that nobody runs yet; return how many different commits' events the log holds then."""
 
     async def run() -> int:
         database = db.engine(url, application="tests", connections=3)
-        await act(Intake(database, catalogues=Catalogues(), queued_events=queued_events, recorded=Bell()))
+        intake = Intake(
+            database,
+            catalogues=Catalogues(),
+            queued_events=queued_events,
+            recorded=Bell(),
+            remembered_events=remembered_events,
+        )
+        await act(intake)
         async with database.connect() as transaction:
             commits = await transaction.scalar(select(func.count(distinct(tables.event.c.recorded_at))))
         await database.dispose()
@@ -112,6 +137,68 @@ def test_what_a_failed_commit_took_with_it_is_recorded_once_when_it_is_sent_agai
         assert again[0].position == again[1].position == 3
 
     _run(database_url, act)
+
+
+def test_what_a_failed_commit_took_with_it_is_not_remembered(database_url: str) -> None:
+    async def act(intake: Intake) -> None:
+        connection = await asyncpg.connect(database_url)
+        async with intake.running():
+            await intake.submit(_GRANT, _payments("e1"))
+            await connection.execute(_NO_COMMIT)
+            with pytest.raises(asyncpg.PostgresError, match="refused at the commit"):
+                await intake.submit(_GRANT, _payments("e2", "e3"))
+            await connection.execute("DROP TRIGGER refuse ON dossier.event")
+            again = await intake.submit(_GRANT, _payments("e1", "e3"))
+        await connection.close()
+
+        assert [result.status for result in again.results] == ["duplicate", "accepted"]
+        assert (await _standing(database_url, "H1")).payments == 2
+
+    _run(database_url, act)
+
+
+def test_what_another_process_recorded_in_between_is_known(database_url: str) -> None:
+    async def act(intake: Intake) -> None:
+        async def beside(other: Intake) -> None:
+            async with intake.running(), other.running():
+                for writer, event_id in ((intake, "e1"), (other, "e2"), (intake, "e3")):
+                    await writer.submit(_GRANT, _payments(event_id))
+
+            assert (await _standing(database_url, "H1")).payments == 3
+
+        await _beside(database_url, beside)
+
+    _run(database_url, act)
+
+
+async def _beside(url: str, act: Callable[[Intake], Awaitable[None]]) -> None:
+    """Let `act` use a second intake on the same database."""
+    database = db.engine(url, application="tests", connections=3)
+    await act(Intake(database, catalogues=Catalogues(), queued_events=50_000, recorded=Bell()))
+    await database.dispose()
+
+
+def test_no_more_events_are_remembered_than_may_be_and_what_was_forgotten_is_read_again(database_url: str) -> None:
+    codes = [f"H{n}" for n in range(10)]
+
+    async def act(intake: Intake) -> None:
+        before = _occurrences()
+        async with intake.running():
+            for code in codes:
+                await intake.submit(_GRANT, _payments(f"{code}-1", code=code))
+            remembered = _occurrences() - before
+            for code in codes:
+                await intake.submit(_GRANT, _payments(f"{code}-2", code=code))
+
+        assert remembered == 3
+        assert [(await _standing(database_url, code)).payments for code in codes] == [2] * len(codes)
+
+    _run(database_url, act, remembered_events=3)
+
+
+def _occurrences() -> int:
+    gc.collect()
+    return sum(type(thing) is Occurrence for thing in gc.get_objects())
 
 
 def test_what_waits_when_the_process_stops_is_recorded_first(database_url: str) -> None:

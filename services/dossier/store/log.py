@@ -9,7 +9,8 @@ from dataclasses import dataclass, fields
 from operator import attrgetter
 from typing import NamedTuple
 
-from sqlalchemy import RowMapping, Text, bindparam, cast, delete, func, select
+from sqlalchemy import RowMapping, Text, any_, bindparam, cast, delete, func, select
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.contract import Received, Standing
@@ -92,11 +93,11 @@ _RECORDED_BEFORE = db.Prepared(
     .join(_keys, (_event.source == _keys.c.source) & (_event.id == _keys.c.id))
     .where(_event.province == _mine)
 )
-_subjects = db.unnested(tables.event, ["subject"]).subquery("sought")
+# Without a join: as long as no statistics tell how long the log is, the planner would join all of it.
 _HISTORIES = db.Prepared(
-    select(*(cast(_event.data, Text) if name == "data" else _event[name] for name in Recorded._fields))
-    .join(_subjects, _event.subject == _subjects.c.subject)
-    .where(_event.province == _mine)
+    select(*(cast(_event.data, Text) if name == "data" else _event[name] for name in Recorded._fields)).where(
+        _event.province == _mine, _event.subject == any_(bindparam("subjects", type_=ARRAY(Text)))
+    )
 )
 
 
@@ -120,7 +121,7 @@ async def histories_and_keys(
     """Return the recorded events of each dossier in `subjects` that has any, and what was recorded under their keys."""
     by_subject: dict[str, list[Occurrence]] = {}
     recorded: dict[Key, Before] = {}
-    for row in await _HISTORIES.fetch(transaction, of_province=province, subject=list(subjects)):
+    for row in await _HISTORIES.fetch(transaction, of_province=province, subjects=list(subjects)):
         entry = Recorded(*row)
         by_subject.setdefault(entry.subject, []).append(occurrence(entry))
         recorded[entry.source, entry.id] = Before(entry.position, entry.fingerprint, entry.client)
@@ -145,7 +146,7 @@ class Kept:
 def folded(code: str, history: Sequence[Occurrence], catalogue: Catalogue) -> Kept:
     """Return the dossier `code` as its history makes it."""
     standing = lifecycle.fold(code, history, catalogue)
-    if not any(type(occurrence.data) is Received for occurrence in history):
+    if standing.received_at is None and not any(type(occurrence.data) is Received for occurrence in history):
         # Before its receipt a dossier belongs to nobody, and nobody has lost it.
         return Kept(standing, frozenset())
     named = lifecycle.units_named(history)
