@@ -2,4 +2,6 @@
 
 from services.metrics.app import main
 
-main()
+# The processes that help to count anew import this, too.
+if __name__ == "__main__":
+    main()

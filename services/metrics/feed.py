@@ -1,22 +1,27 @@
 """The metrics service reads the dossier service's feed and reference data over HTTP, and knows no more of it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from datetime import date, datetime
-from functools import lru_cache
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 import httpx
-import orjson
 from pydantic import TypeAdapter
 
-from services.contract import GRANT_HEADER, INTERNAL_KEY_HEADER, FeedPage, Grant, Procedure, Standing, Unit
+from services.contract import (
+    FEED_PAGE,
+    GRANT_HEADER,
+    INTERNAL_KEY_HEADER,
+    FeedPage,
+    Grant,
+    Position,
+    Procedure,
+    Standing,
+    Unit,
+)
 
 _UNITS: TypeAdapter[list[Unit]] = TypeAdapter(list[Unit])
 _PROCEDURES: TypeAdapter[list[Procedure]] = TypeAdapter(list[Procedure])
-_NAMES = [field.name for field in fields(Standing)]
-_INSTANTS = [name for name in _NAMES if name.endswith("_at")]
-_DAYS = [name for name in _NAMES if name.endswith(("_on", "_since"))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +64,19 @@ async def page_after(  # noqa: PLR0913 - each names a part of the request
         headers=_on_behalf_of(province, internal_key),
     )
     response.raise_for_status()
-    return Page(_page(response.content), int(response.headers["Motcua-Reference"]))
+    return Page(FEED_PAGE.validate_json(response.content), int(response.headers["Motcua-Reference"]))
 
 
 @dataclass(frozen=True, slots=True)
 class PastPage:
     """Dossiers that changed after a position, as they stood there; `next_after` is None on the last page."""
 
-    as_of_position: int
-    entries: Sequence[Standing]
+    as_of_position: Position
+    entries: tuple[Standing, ...]
     next_after: str | None
+
+
+_PAST_PAGE: TypeAdapter[PastPage] = TypeAdapter(PastPage)
 
 
 async def past_page(  # noqa: PLR0913 - each names a part of the request
@@ -89,36 +97,8 @@ async def past_page(  # noqa: PLR0913 - each names a part of the request
         "/v1/feed", params={"after": after, "limit": limit, **then}, headers=_on_behalf_of(province, internal_key)
     )
     response.raise_for_status()
-    read = orjson.loads(response.content)
-    entries = [_standing(entry) for entry in read["entries"]]
-    return PastPage(int(read["as_of_position"]), entries, read["next_after"] if len(entries) == limit else None)
-
-
-def _page(content: bytes) -> FeedPage:
-    read = orjson.loads(content)
-    return FeedPage(
-        after=int(read["after"]),
-        next_after=int(read["next_after"]),
-        head=int(read["head"]),
-        entries=tuple(_standing(entry) for entry in read["entries"]),
-    )
-
-
-def _standing(entry: dict[str, Any]) -> Standing:
-    # What the dossier service wrote needs no second validation, which would take as long as all the counting.
-    for name in _INSTANTS:
-        if entry[name] is not None:
-            entry[name] = datetime.fromisoformat(entry[name])
-    for name in _DAYS:
-        if entry[name] is not None:
-            entry[name] = _day(entry[name])
-    entry["position"] = int(entry["position"])
-    entry["flags"], entry["supplement_spans"] = tuple(entry["flags"]), tuple(entry["supplement_spans"])
-    return Standing(**entry)
-
-
-# A page of thousands of dossiers names a few hundred days.
-_day = lru_cache(maxsize=4096)(date.fromisoformat)
+    page = _PAST_PAGE.validate_json(response.content)
+    return page if len(page.entries) == limit else replace(page, next_after=None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,12 @@ its position; then one transaction moves the checkpoint over, and the old genera
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from services.contract import FeedPage
+from services.contract import FeedPage, Standing
 from services.kit import db
 from services.metrics import feed
 from services.metrics.domain import tally
@@ -40,12 +40,43 @@ class Rebuilt:
     changed_cells: int
 
 
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A part of a province's feed, after one position and up to another, that is counted into a generation."""
+
+    province: str
+    generation: int
+    after: int
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """How many dossiers of a stretch are kept in its generation, and what they count for, which no cell tells yet."""
+
+    dossiers: int
+    sums: Sum
+
+
+@dataclass(frozen=True, slots=True)
+class Helpers:
+    """Who counts stretches: so many of them at once, each of so many positions."""
+
+    count: Callable[[Stretch], Awaitable[Kept]]
+    at_once: int
+    positions: int
+
+
+Told = Callable[[str, int, int], None]
+"""Learns of a province, how many positions of its feed have been counted, and how many there are."""
+
+
 async def rebuild(
-    database: AsyncEngine, source: Source, province: str, told: Callable[[str, int, int], None] | None = None
+    database: AsyncEngine, source: Source, province: str, told: Told | None = None, helpers: Helpers | None = None
 ) -> Rebuilt:
     """Count the whole feed anew and put the new counts in place of the old ones, which answer until then.
 
-    After every page `told` learns of the province, the position reached and the newest one.
+    What is longer than one stretch is counted by the `helpers`, if there are any.
 
     :raises UnderWay: the province is being counted anew already.
     """
@@ -55,39 +86,62 @@ async def rebuild(
             msg = f"province {province} is being counted anew already"
             raise UnderWay(msg)
         try:
-            return await _rebuild(database, source, province, told)
+            return await _rebuild(database, source, province, told, helpers)
         finally:
             # However it ended: a connection that is gone claims nothing.
             await claim.invalidate()
 
 
-async def _rebuild(
-    database: AsyncEngine, source: Source, province: str, told: Callable[[str, int, int], None] | None
-) -> Rebuilt:
-    async with database.begin() as transaction:
-        generation = await counting.new_generation(transaction, province)
-    dossiers, reached, head, sums = 0, 0, _NEAR + 1, Sum()
-    reading = asyncio.create_task(_page(source, province, reached))
+async def count_stretch(database: AsyncEngine, source: Source, stretch: Stretch) -> Kept:
+    """Keep the dossiers of a stretch in its generation, which holds none of them.
+
+    None comes twice: whatever moves on while the stretch is read comes after the newest position there was.
+    """
+    province, dossiers, sums = stretch.province, 0, Sum()
+    reading = asyncio.create_task(_page(source, province, stretch.after))
     try:
-        while head - reached > _NEAR:
+        while True:
             read = await reading
-            reached, head = read.next_after, read.head
-            # The next page is read while this one is counted.
-            reading = asyncio.create_task(_page(source, province, reached))
-            dossiers += len(read.entries)
+            is_last = read.next_after >= stretch.until
+            if not is_last:
+                # The next page is read while this one is counted.
+                reading = asyncio.create_task(_page(source, province, read.next_after))
+            entries = [entry for entry in read.entries if entry.position <= stretch.until]
+            dossiers += len(entries)
             async with database.begin() as transaction:
                 await db.commit_lazily(transaction)
-                await _keep(transaction, province, generation, read, sums)
-                # Nobody reads this generation yet, so its cells may wait until many dossiers have added to each.
-                if len(sums) > _MOST_ENTRIES:
-                    await counting.add(transaction, province, generation, sums)
-                    sums = Sum()
-            if told is not None:
-                told(province, reached, head)
+                counted = [tally.counted(entry) for entry in entries]
+                await counting.keep_new(transaction, province, stretch.generation, counted, sums)
+                await counting.note_fresh(transaction, province, latest(entries))
+            if is_last:
+                return Kept(dossiers, sums)
     finally:
         # Whatever went wrong, nobody waits for the next page any more.
         reading.cancel()
         await asyncio.gather(reading, return_exceptions=True)
+
+
+async def _rebuild(
+    database: AsyncEngine, source: Source, province: str, told: Told | None, helpers: Helpers | None
+) -> Rebuilt:
+    async with database.begin() as transaction:
+        generation = await counting.new_generation(transaction, province)
+    reached = await _head(source, province)
+    if helpers is None or reached <= helpers.positions:
+        helpers = Helpers(lambda stretch: count_stretch(database, source, stretch), 1, reached or 1)
+    stretches = [
+        Stretch(province, generation, after, min(after + helpers.positions, reached))
+        for after in range(0, reached, helpers.positions)
+    ]
+    dossiers, sums = await _added_up(database, stretches, helpers, told)
+    async with database.begin() as transaction:
+        await counting.analyse(transaction)
+    while await _head(source, province) - reached > _NEAR:
+        read = await _page(source, province, reached)
+        async with database.begin() as transaction:
+            await db.commit_lazily(transaction)
+            await _keep(transaction, province, generation, read.entries, sums)
+        dossiers, reached = dossiers + len(read.entries), read.next_after
     async with database.begin() as transaction:
         old = await counting.hold_checkpoint(transaction, province)
         newer = set[Touched]()
@@ -96,7 +150,7 @@ async def _rebuild(
         while True:
             read = await _page(source, province, at)
             dossiers += sum(entry.position > reached for entry in read.entries)
-            await _keep(transaction, province, generation, read, sums)
+            await _keep(transaction, province, generation, read.entries, sums)
             # What came meanwhile is new to both generations, and is no difference between them.
             came = [tally.counted(entry) for entry in read.entries if entry.position > old.position]
             if came:
@@ -120,13 +174,49 @@ async def _rebuild(
     return Rebuilt(province, dossiers, reached, len(changed))
 
 
-async def _page(source: Source, province: str, after: int) -> FeedPage:
-    read = await feed.page_after(source.dossier, source.internal_key, province, after=after, limit=_PAGE)
+async def _added_up(
+    database: AsyncEngine, stretches: Sequence[Stretch], helpers: Helpers, told: Told | None
+) -> tuple[int, Sum]:
+    """Let the helpers count; return how many dossiers there are, and what they count for and no cell tells yet."""
+    seats = asyncio.Semaphore(helpers.at_once)
+
+    async def kept(stretch: Stretch) -> tuple[Stretch, Kept]:
+        async with seats:
+            return stretch, await helpers.count(stretch)
+
+    dossiers, positions, sums = 0, 0, Sum()
+    under_way = [asyncio.create_task(kept(stretch)) for stretch in stretches]
+    try:
+        for finished in asyncio.as_completed(under_way):
+            stretch, found = await finished
+            dossiers, positions = dossiers + found.dossiers, positions + stretch.until - stretch.after
+            sums.include(found.sums)
+            # Nobody reads this generation yet, so its cells may wait until many dossiers have added to each.
+            if len(sums) > _MOST_ENTRIES:
+                async with database.begin() as transaction:
+                    await counting.add(transaction, stretch.province, stretch.generation, sums)
+                sums = Sum()
+            if told is not None:
+                told(stretch.province, positions, stretches[-1].until)
+    finally:
+        for task in under_way:
+            task.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
+    return dossiers, sums
+
+
+async def _head(source: Source, province: str) -> int:
+    return (await _page(source, province, 0, limit=1)).head
+
+
+async def _page(source: Source, province: str, after: int, limit: int = _PAGE) -> FeedPage:
+    read = await feed.page_after(source.dossier, source.internal_key, province, after=after, limit=limit)
     return read.page
 
 
-async def _keep(transaction: AsyncConnection, province: str, generation: int, read: FeedPage, sums: Sum) -> None:
-    if read.entries:
-        counted = [tally.counted(entry) for entry in read.entries]
-        await counting.keep(transaction, province, generation, counted, sums)
-        await counting.note_fresh(transaction, province, latest(read.entries))
+async def _keep(
+    transaction: AsyncConnection, province: str, generation: int, entries: Sequence[Standing], sums: Sum
+) -> None:
+    if entries:
+        await counting.keep(transaction, province, generation, [tally.counted(entry) for entry in entries], sums)
+        await counting.note_fresh(transaction, province, latest(entries))

@@ -8,8 +8,7 @@ from typing import Any
 import httpx
 
 from services.kit import clock
-from services.metrics import app as metrics
-from services.metrics import past
+from services.metrics import past, recount
 from services.metrics.settings import MetricsSettings
 from tests import databases, running
 from tests.builders import OTHER_UNIT, UNIT, Json, event, forwarded, paid, received, resolved, withdrawn
@@ -85,7 +84,7 @@ _LATER = "2026-10-20T09:00:00+07:00"
 
 def _recount(database_url: str, dossier_url: str) -> None:
     settings: dict[str, Any] = {"database_url": database_url, "internal_key": running.INTERNAL_KEY}
-    asyncio.run(metrics.rebuild_all(MetricsSettings(port=1, dossier_url=dossier_url, **settings)))
+    asyncio.run(recount.recount(MetricsSettings(port=1, dossier_url=dossier_url, **settings)))
 
 
 def test_two_asks_with_one_as_of_give_the_same_bytes_whatever_happened_between(database_url: str) -> None:

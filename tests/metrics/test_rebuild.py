@@ -20,9 +20,10 @@ from services.dossier.domain import revision
 from services.dossier.settings import DossierSettings
 from services.dossier.store import reference as reference_store
 from services.kit import clock
-from services.metrics import feed, rebuild, tables
+from services.metrics import feed, rebuild, recount, tables
 from services.metrics.follower import Source
-from services.metrics.rebuild import Rebuilt
+from services.metrics.rebuild import Helpers, Kept, Rebuilt, Stretch
+from services.metrics.settings import MetricsSettings
 from services.metrics.store import counting
 from services.metrics.store import reference as kept
 from tests import databases, running
@@ -165,7 +166,7 @@ class _Dies(httpx.AsyncBaseTransport):
         await self._behind.aclose()
 
 
-@pytest.mark.parametrize("answers", [0, 1, 2])
+@pytest.mark.parametrize("answers", [0, 1, 2, 3])
 def test_a_rebuild_that_dies_leaves_nothing_that_is_counted(system: System, answers: int) -> None:
     async def dying() -> None:
         client = httpx.AsyncClient(base_url=system.dossier_url, transport=_Dies(answers))
@@ -188,6 +189,56 @@ def test_a_rebuild_that_dies_leaves_nothing_that_is_counted(system: System, answ
     assert (found.changed_cells, found.dossiers) == (0, 21)
     assert after == more
     assert asyncio.run(_generations(system)) == [(2, 0), (2, 0)]
+
+
+def test_a_helper_that_fails_leaves_nothing_that_is_counted(system: System) -> None:
+    async def failing() -> None:
+        async with database(system.database_url, connections=3) as engine, feed.client(system.dossier_url) as client:
+            source = Source(client, running.INTERNAL_KEY, 10)
+
+            async def count(stretch: Stretch) -> Kept:
+                if stretch.after >= 10:
+                    msg = "a helper died"
+                    raise ConnectionError(msg)
+                return await rebuild.count_stretch(engine, source, stretch)
+
+            with pytest.raises(ConnectionError, match="a helper died"):
+                await rebuild.rebuild(engine, source, running.PROVINCE, helpers=Helpers(count, 2, 5))
+
+    with system.client() as client:
+        position = client.post("/v1/events", json=[received(f"H{n}") for n in range(20)]).json()["position"]
+        before = _rates(client, min_position=position)
+        asyncio.run(failing())
+        meanwhile = _rates(client)
+        found = _rebuild(system)
+        after = _rates(client)
+
+    assert meanwhile == before == after
+    assert (found.changed_cells, found.dossiers) == (0, 20)
+    assert asyncio.run(_generations(system)) == [(2, 0), (2, 0)]
+
+
+def test_several_processes_count_what_one_counts_while_dossiers_move_on(
+    system: System, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configuration = MetricsSettings(
+        database_url=system.database_url, internal_key=running.INTERNAL_KEY, dossier_url=system.dossier_url
+    )
+    with system.client() as client:
+        for seed in range(2):
+            position = population.record(client, dossiers=60, seed=seed, prefix=f"H{seed}")
+        before = _rates(client, min_position=position)
+        with _writing(system, 60):
+            asyncio.run(recount.recount(configuration, positions=100))
+        written = client.post("/v1/events", json=received("last")).json()["position"]
+        after = _rates(client, min_position=written)
+
+    assert int(position) > 300
+    assert capsys.readouterr().out.endswith(" 0 cells changed\n")
+    assert after["total"]["counts"]["received"] == before["total"]["counts"]["received"] + 61
+    assert asyncio.run(_generations(system)) == [(2, 0), (2, 0)]
+    asyncio.run(recount.recount(configuration))
+    assert capsys.readouterr().out.endswith(" 0 cells changed\n")
 
 
 def test_two_rebuilds_of_a_province_at_once_are_one_and_a_refusal(system: System) -> None:

@@ -380,13 +380,19 @@ class Sum:
                 key = (on_day, part, unit, since, channel), occasion, marks
                 sums[key] = sums.get(key, 0) + times
 
-    def by_occasion(self) -> dict[Occasion, list[tuple[Any, ...]]]:
-        """Return for each occasion a cell's key, what counts there, and how often, as one row."""
-        rows: dict[Occasion, list[tuple[Any, ...]]] = {occasion: [] for occasion in MEASURES_OF}
-        for (place, occasion, marks), times in self._entries.items():
-            if times:
-                rows[occasion].append((*place, marks, times))
-        return rows
+    def include(self, other: "Sum") -> None:
+        """Add what another sum adds up to."""
+        sums = self._entries
+        for key, times in other._entries.items():  # noqa: SLF001 - one of its own kind
+            sums[key] = sums.get(key, 0) + times
+
+    def days(self) -> set[tuple[date, str]]:
+        """Return the days and codes of units of which anything was added or taken away."""
+        return {(place[0], place[2]) for place, _, _ in self._entries}
+
+    def rows(self) -> list[tuple[Any, ...]]:
+        """Return for each different thing a cell's key, the occasion, what counts there, and how often, as one row."""
+        return [(*place, occasion, marks, times) for (place, occasion, marks), times in self._entries.items() if times]
 
     def tally(self) -> dict[Occasion, dict[Cell, tuple[int, ...]]]:
         """Return the counts by occasion and cell."""
