@@ -2,7 +2,9 @@
 
 One system a size, each with a database of its own in the same PostgreSQL; the sizes take turns at every measure of
 every round, so that a noisy neighbour slows them alike. Half of what is posted is about new dossiers, half follows up
-on dossiers picked at random from everything that was ever closed; so are the dossiers that are read.
+on old ones: on dossiers of the last month, as most of what is told late does, or on any that was ever closed. The
+latter reads a page of a table for nearly everything it looks up, so it tells how the log compares with the memory of
+the machine. The dossiers that are read are any, too.
 
 A database is filled by multiplying a small true history inside PostgreSQL: the copies of all events follow in the order
 in which they happened, so that a dossier's events lie as far apart as in a log that grew day by day. Only closed
@@ -35,10 +37,17 @@ from services.metrics import tables as metrics_tables
 from services.metrics.store.counting import FOR_ALL_TIME
 
 SINGLE_CONNECTIONS = 32
-RECORDING = (f"batches of {BATCH}", f"single, {SINGLE_CONNECTIONS} connections")
+RECORDING = (
+    f"batches of {BATCH}, old ones of the last month",
+    f"batches of {BATCH}, old ones of any time",
+    f"single, {SINGLE_CONNECTIONS} connections, old ones of any time",
+)
 READING = ("a dossier", "the backlog")
 RATES = ("the rates of a month", "the same, just after an event of that month")
 QUICK = Sizes(rounds=1, seconds=0.3, events=1_000, batches=4)
+
+_A_MONTH = 0.1
+"""Of the ten months that the log holds."""
 
 _READS = 2_000
 """Dossiers that are read in a round, over and over where there is time."""
@@ -101,23 +110,25 @@ async def count(connection: asyncpg.Connection) -> None:
     # Who counts holds the checkpoint.
     generation = await connection.fetchval("SELECT generation FROM metrics.checkpoint FOR UPDATE")
     await connection.execute("DELETE FROM metrics.cell")
+    await connection.execute("DELETE FROM metrics.fee_procedure")
     await connection.execute(rebuild.CELLS, system.PROVINCE, generation, generation, FOR_ALL_TIME)
+    await connection.execute(rebuild.FEES, system.PROVINCE, generation, generation)
     await connection.execute("UPDATE metrics.touched SET position = (SELECT max(position) FROM dossier.event)")
 
 
 @dataclass(frozen=True, slots=True)
 class Grown:
-    """A system that has recorded much: which closed dossiers were multiplied, and how often."""
+    """A system that has recorded much: which closed dossiers were multiplied, by their receipt, and how often."""
 
     system: System
     closed: Sequence[str]
     copies: int
 
-    def codes(self, count: int, seed: str) -> Iterator[str]:
-        """Yield the codes of so many copies, any of them as likely as any other."""
-        pick = random.Random(seed)
+    def codes(self, count: int, seed: str, newest: float = 1) -> Iterator[str]:
+        """Yield the codes of so many copies, any of them, or of that newest part, as likely as any other."""
+        pick, among = random.Random(seed), self.closed[-round(len(self.closed) * newest) :]
         for _ in range(count):
-            yield f"{pick.choice(self.closed)}-c{pick.randint(1, self.copies)}"
+            yield f"{pick.choice(among)}-c{pick.randint(1, self.copies)}"
 
 
 async def multiply(connection: asyncpg.Connection, copies: int, head: int) -> None:
@@ -141,7 +152,9 @@ async def grown(running: System, true: int, dossiers: int, *, rates_alone: bool 
     await rates.counted(running, head)
     connection = await asyncpg.connect(running.database_url)
     try:
-        closed = await connection.fetch("SELECT code FROM dossier.dossier WHERE status <> 'pending'")
+        closed = await connection.fetch(
+            "SELECT code FROM dossier.dossier WHERE status <> 'pending' ORDER BY received_at"
+        )
         copies = max(round((dossiers - true) / len(closed)), 1)
         await (multiply_standings(connection, copies) if rates_alone else multiply(connection, copies, head))
         await connection.execute("VACUUM ANALYZE")
@@ -168,10 +181,10 @@ def followed_up(codes: Iterator[str], mark: str) -> Iterator[dict[str, Any]]:
         }
 
 
-def mixed(events: Sequence[Mapping[str, Any]], among: Grown, mark: str) -> list[Mapping[str, Any]]:
+def mixed(events: Sequence[Mapping[str, Any]], among: Grown, mark: str, newest: float = 1) -> list[Mapping[str, Any]]:
     """Return as many events: half of them new dossiers' under `mark`, every other one an old dossier's."""
     fresh = renamed(events[: len(events) // 2], mark)
-    old = followed_up(among.codes(len(fresh), mark), mark)
+    old = followed_up(among.codes(len(fresh), mark, newest), mark)
     return [event for pair in zip(fresh, old, strict=True) for event in pair]
 
 
@@ -213,11 +226,12 @@ async def one_round(
 ) -> Mapping[tuple[str, int], Figure]:
     """Measure everything once, each measure at one size after the other, with new events told apart by `mark`."""
     figures: dict[tuple[str, int], Figure] = {}
-    (batches, single), (dossier, backlog) = RECORDING, READING
-    for size, among in subjects.items():
-        both = mixed(events[: sizes.batches * BATCH], among, f"batch{mark}")
-        arrays = [both[start : start + BATCH] for start in range(0, len(both), BATCH)]
-        figures[batches, size] = await posted(generator, among, arrays, sizes, BATCH_CONNECTIONS)
+    (recent, batches, single), (dossier, backlog) = RECORDING, READING
+    for name, newest in ((recent, _A_MONTH), (batches, 1)):
+        for size, among in subjects.items():
+            both = mixed(events[: sizes.batches * BATCH], among, f"batch{newest}{mark}", newest)
+            arrays = [both[start : start + BATCH] for start in range(0, len(both), BATCH)]
+            figures[name, size] = await posted(generator, among, arrays, sizes, BATCH_CONNECTIONS)
     for size, among in subjects.items():
         both = mixed(events[: sizes.events], among, f"single{mark}")
         figures[single, size] = await posted(generator, among, both, sizes, SINGLE_CONNECTIONS)

@@ -21,7 +21,7 @@ import asyncpg
 from bench import history, rates, system
 from bench.system import Figure, Host, System
 from services.metrics import tables
-from services.metrics.domain.tally import MARKS, MEASURES, SECOND
+from services.metrics.domain.tally import BIT, MARKS, MEASURES, SECOND
 from services.metrics.store.counting import FOR_ALL_TIME
 
 REBUILD = "rebuild"
@@ -44,9 +44,8 @@ QUICK = Sizes(dossiers=2_000, rounds=1)
 
 # --- Counting by SQL --------------------------------------------------------------------------------------------------
 
-# What each dossier counts for: like entries first, since there are far fewer of them than dossiers.
-_ENTRIES = f"""
-SELECT on_day, part, unit, unit_since, channel, occasion, marks, count(*) AS times
+# Each dossier with each unit that had a part in it.
+_PARTS = """
 FROM metrics.standing
 CROSS JOIN LATERAL (VALUES
     (resolving_unit, resolving_unit_since,
@@ -56,6 +55,14 @@ CROSS JOIN LATERAL (VALUES
      CASE WHEN (resolving_unit, resolving_unit_since) = (receiving_unit, receiving_unit_since)
           THEN NULL ELSE 'receiving' END)
 ) AS place (unit, unit_since, part)
+"""
+_THERE = """province = $1 AND generation = $2 AND channel IS NOT NULL
+  AND unit IS NOT NULL AND unit_since IS NOT NULL AND part IS NOT NULL"""
+
+# What each dossier counts for: like entries first, since there are far fewer of them than dossiers.
+_ENTRIES = f"""
+SELECT on_day, part, unit, unit_since, channel, occasion, marks, count(*) AS times
+{_PARTS}
 CROSS JOIN LATERAL (
     VALUES (received_on, 'receipt', NULLIF(at_receipt, 0)), (falls_due_on, 'due', at_due), (closes_on, 'end', at_end),
            (rated_on, 'rating', at_rating), (refused_on, 'refusal', 1),
@@ -65,10 +72,22 @@ CROSS JOIN LATERAL (
     UNION ALL SELECT lower(span), 'awaiting_again', 1 FROM unnest(awaiting_again) AS span
     UNION ALL SELECT upper(span), 'awaiting_again', -1 FROM unnest(awaiting_again) AS span
 ) AS entry (on_day, occasion, marks)
-WHERE province = $1 AND generation = $2 AND channel IS NOT NULL
-  AND unit IS NOT NULL AND unit_since IS NOT NULL AND part IS NOT NULL AND on_day IS NOT NULL AND marks IS NOT NULL
+WHERE {_THERE} AND on_day IS NOT NULL AND marks IS NOT NULL
 GROUP BY on_day, part, unit, unit_since, channel, occasion, marks
 """  # noqa: S608 - of our own
+
+FEES = f"""
+INSERT INTO metrics.fee_procedure
+    (province, generation, span, on_day, part, unit, unit_since, channel, procedure, dossiers, paid_online)
+SELECT $1, $3::int, CASE WHEN grouping(received_on) = 0 THEN 'day' ELSE 'month' END,
+       coalesce(received_on, date_trunc('month', received_on)::date), part, unit, unit_since, channel, procedure,
+       count(*), count(*) FILTER (WHERE at_receipt & {BIT["paid_online"]} <> 0)
+{_PARTS}
+WHERE {_THERE} AND at_receipt & {BIT["fee_due"]} <> 0 AND procedure IS NOT NULL
+GROUP BY part, unit, unit_since, channel, procedure, ROLLUP (date_trunc('month', received_on)::date, received_on)
+HAVING grouping(date_trunc('month', received_on)::date) = 0
+"""
+"""Counts the procedures with a fee of the standings of province $1 in generation $2 into generation $3."""
 
 _MEASURED = {
     "payments": ("payments", f"marks % {SECOND}"),
@@ -137,9 +156,22 @@ SELECT count(*) FROM (
 """  # noqa: S608 - of our own
 
 
+_FEES = """
+SELECT span, on_day, part, unit, unit_since, channel, procedure, dossiers, paid_online
+FROM metrics.fee_procedure WHERE province = $1 AND dossiers <> 0 AND generation =
+"""
+_FEES_THAT_DIFFER = f"""
+SELECT count(*) FROM (({_FEES} $2 EXCEPT {_FEES} $3) UNION ALL ({_FEES} $3 EXCEPT {_FEES} $2)) AS differing
+"""  # noqa: S608 - of our own
+
+
 async def differing(connection: asyncpg.Connection, one: int, other: int) -> int:
     """Return how many cells of two generations tell something else; one that is not there tells zeros."""
-    return int(await connection.fetchval(_CELLS_THAT_DIFFER, system.PROVINCE, one, other))
+    differ = [
+        await connection.fetchval(query, system.PROVINCE, one, other)
+        for query in (_CELLS_THAT_DIFFER, _FEES_THAT_DIFFER)
+    ]
+    return sum(differ)
 
 
 # --- Counting anew ----------------------------------------------------------------------------------------------------
@@ -152,7 +184,7 @@ async def _generation(connection: asyncpg.Connection) -> int:
 
 
 async def _cleared(connection: asyncpg.Connection) -> None:
-    for table in ("cell", "standing"):
+    for table in ("cell", "fee_procedure", "standing"):
         await connection.execute(f"DELETE FROM metrics.{table} WHERE generation = {_FLOOR_GENERATION}")  # noqa: S608
         # Neither subject pays for the rows that the other left behind.
         await connection.execute(f"VACUUM ANALYZE metrics.{table}")
@@ -168,6 +200,7 @@ async def by_sql(connection: asyncpg.Connection, dossiers: int) -> Mapping[str, 
         await connection.execute(_STANDINGS, system.PROVINCE, generation, _FLOOR_GENERATION)
         kept = time.perf_counter()
         await connection.execute(CELLS, system.PROVINCE, generation, _FLOOR_GENERATION, FOR_ALL_TIME)
+        await connection.execute(FEES, system.PROVINCE, generation, _FLOOR_GENERATION)
     ended = time.perf_counter()
     return {
         STANDINGS_AND_CELLS: Figure(dossiers / (ended - began), [ended - began], noise, 0),

@@ -30,7 +30,7 @@ from services.metrics.state import State
 from services.metrics.store import counting, dossiers, figures
 from services.metrics.store.counting import Checkpoint
 from services.metrics.store.dossiers import Wanted
-from services.metrics.store.figures import Book, Key
+from services.metrics.store.figures import Book, Key, Procedures
 
 _PAUSE_SECONDS = 30.0
 # Whatever a look takes, fifty times as long passes before the next: 2 % of one core at the most.
@@ -208,7 +208,10 @@ async def _compared(  # noqa: PLR0913 - what is compared, and as of when
     match place.to:
         case "dossiers":
             stored = await figures.of_period(transaction, book, cut)
-            return dict(_differing(place, stored, await dossiers.of_period(transaction, book, cut, Wanted())))
+            differing = dict(_differing(place, stored, await dossiers.of_period(transaction, book, cut, Wanted())))
+            fees = await figures.fee_procedures(transaction, book, cut)
+            right = await dossiers.fee_procedures(transaction, book, cut, Wanted())
+            return differing | dict(_differing_fees(place, fees, right))
         case "days":
             whole = Cut(place.period.first, place.period.last, running=False)
             halves = await figures.of_pieces(transaction, book, [*_halves(whole)])
@@ -238,6 +241,19 @@ def _differing(
         for name, a, b in zip(NAMES, told, recounted, strict=True):
             if a != b and name in names:
                 yield f"{name} of {_words(place, key[0])}", f"{a} instead of {b}"
+
+
+def _differing_fees(
+    place: Place, stored: Mapping[Version, Procedures], right: Mapping[Version, Procedures]
+) -> Iterator[tuple[str, str]]:
+    for version in stored.keys() | right.keys():
+        told, recounted = stored.get(version, _NONE), right.get(version, _NONE)
+        if told != recounted:
+            wrong = (told.with_fee ^ recounted.with_fee) | (told.paid_online ^ recounted.paid_online)
+            yield f"procedures with a fee of {_words(place, version)}", f"wrong about {', '.join(sorted(wrong))}"
+
+
+_NONE = Procedures(frozenset(), frozenset())
 
 
 def _words(place: Place, version: Version) -> str:

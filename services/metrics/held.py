@@ -8,13 +8,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.metrics.answers import Newest
 from services.metrics.domain.boundaries import Version
 from services.metrics.domain.vectors import Cut, Vector
-from services.metrics.store import counting, dossiers, figures
-from services.metrics.store.dossiers import Procedures, Wanted
-from services.metrics.store.figures import Book, Key
+from services.metrics.store import counting, figures
+from services.metrics.store.figures import Book, Key, Procedures
 
 # Beyond so many units, reading all of them at once takes no longer.
 _FEW = 30
-_EVERYONE = Wanted()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +55,7 @@ async def _read(transaction: AsyncConnection, book: Book, cut: Cut, position: in
     return Held(
         position,
         await figures.of_period(transaction, book, cut),
-        await dossiers.fee_procedures(transaction, book, cut, _EVERYONE),
+        await figures.fee_procedures(transaction, book, cut),
     )
 
 

@@ -5,7 +5,7 @@ its position; then one transaction moves the checkpoint over, and the old genera
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -14,7 +14,7 @@ from services.contract import FeedPage, Standing
 from services.kit import db
 from services.metrics import feed
 from services.metrics.domain import tally
-from services.metrics.domain.tally import Sum
+from services.metrics.domain.tally import Cell, FeeCell, Sum
 from services.metrics.follower import Source, latest
 from services.metrics.store import counting, reference
 from services.metrics.store.counting import Touched
@@ -162,8 +162,8 @@ async def _rebuild(
         await counting.add(transaction, province, generation, sums)
         known = await feed.reference(source.dossier, source.internal_key, province)
         await reference.replace(transaction, province, known.units, known.procedures)
-        before = await counting.cells(transaction, province, old.generation)
-        after = await counting.cells(transaction, province, generation)
+        before = await _told(transaction, province, old.generation)
+        after = await _told(transaction, province, generation)
         changed = {cell for cell in before.keys() | after.keys() if before.get(cell) != after.get(cell)}
         # Dossiers of the old generation may have been wrong in ways that cancel out in cells: all of it is new.
         newer |= {(cell.on_day.replace(day=1), cell.unit) for cell in changed}
@@ -172,6 +172,13 @@ async def _rebuild(
     async with database.begin() as transaction:
         await counting.forget(transaction, province, old.generation)
     return Rebuilt(province, dossiers, reached, len(changed))
+
+
+async def _told(transaction: AsyncConnection, province: str, generation: int) -> Mapping[Cell | FeeCell, Sequence[int]]:
+    """Return everything that cells of days tell."""
+    cells = await counting.cells(transaction, province, generation)
+    fees = await counting.fees(transaction, province, generation)
+    return dict([*cells.items(), *fees.items()])
 
 
 async def _added_up(

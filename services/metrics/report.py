@@ -21,8 +21,8 @@ from services.metrics.domain.vectors import NAMES, Cut, Vector
 from services.metrics.held import HeldFigures
 from services.metrics.reference import Reference
 from services.metrics.store import dossiers, figures
-from services.metrics.store.dossiers import Behind, Procedures, Side, Wanted
-from services.metrics.store.figures import Book, Key
+from services.metrics.store.dossiers import Behind, Side, Wanted
+from services.metrics.store.figures import Book, Key, Procedures
 
 By = Literal["unit", "field", "procedure", "channel", "day", "week", "month", "none"]
 _BY_TIME = ("day", "week", "month")

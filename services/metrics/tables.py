@@ -93,6 +93,28 @@ cell = Table(
     postgresql_with={"fillfactor": 70},
 )
 
+fee_procedure = Table(
+    "fee_procedure",
+    metadata,
+    Column("province", Text, nullable=False),
+    Column("generation", Integer, nullable=False),
+    # A `day`, or the `month` that begins on it.
+    Column("span", Text, nullable=False),
+    Column("on_day", Date, nullable=False),
+    Column("part", Text, nullable=False),
+    Column("unit", Text, nullable=False),
+    Column("unit_since", Date, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("procedure", Text, nullable=False),
+    # Those received on it that had a fee, and those of them of which somebody paid it online.
+    Column("dossiers", Integer, nullable=False),
+    Column("paid_online", Integer, nullable=False),
+    PrimaryKeyConstraint(
+        *("province", "generation", "span", "on_day", "unit", "procedure", "part", "unit_since", "channel"),
+        name="fee_procedure_pkey",
+    ),
+)
+
 touched = Table(
     "touched",
     metadata,

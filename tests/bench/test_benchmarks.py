@@ -27,8 +27,9 @@ RATIOS = {
         "freshness p50 / plain read p50 at 4 connections",
     },
     "bench.growth": {
-        "batches of 500, 5000 / 1000 dossiers",
-        "single, 32 connections, 5000 / 1000 dossiers",
+        "batches of 500, old ones of the last month, 5000 / 1000 dossiers",
+        "batches of 500, old ones of any time, 5000 / 1000 dossiers",
+        "single, 32 connections, old ones of any time, 5000 / 1000 dossiers",
         "p50 of a dossier, 5000 / 1000 dossiers",
         "p50 of the backlog, 5000 / 1000 dossiers",
         "p50 of the rates of a month, 5000 / 1000 dossiers",

@@ -131,6 +131,21 @@ def test_a_cell_changed_by_hand_is_found_and_named_until_all_is_counted_anew(
     assert "all counts that were wrong are right again" in caplog.text
 
 
+@pytest.mark.parametrize(
+    "spoiling", ["SET paid_online = 0", "SET procedure = 'another'", "SET on_day = on_day + interval '1 month'"]
+)
+def test_a_procedure_with_a_fee_that_is_counted_otherwise_is_found_and_named(system: System, spoiling: str) -> None:
+    with system.client() as client:
+        _lives(client)
+        position = client.post("/v1/events", json=paid("H37-0")).json()["position"]
+        client.get("/v1/rates", params={"period": "2026-10", "min_position": position}).raise_for_status()
+
+    name = f"procedures with a fee of receiving unit {UNIT} (since 2025-07-01) in 2026-10"
+    found = _spoiled(system, f"UPDATE metrics.fee_procedure {spoiling} WHERE span = 'month'", name)
+
+    assert "wrong about" in found.differences()[name]
+
+
 def test_a_dossier_changed_by_hand_is_found_and_named(system: System, caplog: pytest.LogCaptureFixture) -> None:
     with system.client() as client:
         _lives(client)

@@ -230,6 +230,8 @@ def test_procedures_with_a_fee_are_those_of_the_dossiers_received(database_url: 
                 with_fee, paid = expected.setdefault(unit, (set(), set()))
                 with_fee |= {one.procedure} if told[NAMES.index("fee_due")] and one.procedure else set()
                 paid |= {one.procedure} if told[NAMES.index("paid_online")] and one.procedure else set()
+        if wanted == Wanted():
+            assert await figures.fee_procedures(transaction, book, cut) == found
         told_of = {unit: (set(one.with_fee), set(one.paid_online)) for unit, one in found.items() if one.with_fee}
         assert told_of == {unit: sets for unit, sets in expected.items() if sets[0]}
 

@@ -259,7 +259,7 @@ async def _forget_everything(database: AsyncEngine) -> None:
         await transaction.execute(text("SET LOCAL session_replication_role = replica"))
         await transaction.execute(
             text(
-                "TRUNCATE dossier.event, dossier.dossier, metrics.cell, metrics.standing, metrics.checkpoint,"
-                " metrics.freshness, metrics.touched"
+                "TRUNCATE dossier.event, dossier.dossier, metrics.cell, metrics.fee_procedure, metrics.standing,"
+                " metrics.checkpoint, metrics.freshness, metrics.touched"
             )
         )

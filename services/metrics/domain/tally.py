@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, timedelta
 from functools import cache
 from operator import add
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from services.contract import Channel, Standing, Status, vietnamese_day
 
@@ -84,6 +84,17 @@ class Cell(NamedTuple):
     unit: str
     unit_since: date
     channel: Channel
+
+
+class FeeCell(NamedTuple):
+    """Where dossiers received about a procedure that had a fee are counted: a cell's place, and the procedure."""
+
+    on_day: date
+    part: Part
+    unit: str
+    unit_since: date
+    channel: Channel
+    procedure: str
 
 
 class Counted(NamedTuple):
@@ -354,6 +365,8 @@ def vector(occasion: Occasion, marks: int) -> tuple[int, ...]:
             return tuple(int(bool(marks & BIT[name])) for name in MARKS[occasion])
 
 
+_Place = tuple[date, Part, str, date, Channel]
+
 Tally = Mapping[Occasion, Mapping[Cell, tuple[int, ...]]]
 """Counts by occasion and cell, in the order of `MEASURES_OF` the occasion; a cell that is not there holds zeros."""
 
@@ -363,7 +376,8 @@ class Sum:
 
     def __init__(self) -> None:
         """Begin with nothing."""
-        self._entries: dict[tuple[tuple[date, Part, str, date, Channel], Occasion, int], int] = {}
+        self._entries: dict[tuple[_Place, Occasion, int], int] = {}
+        self._fees: dict[tuple[_Place, str, int], int] = {}
 
     def __len__(self) -> int:
         """Tell how many different things count."""
@@ -374,17 +388,20 @@ class Sum:
         channel = one.channel
         if channel is None:
             return
-        sums, found = self._entries, list(entries(one))
+        sums, fees, found = self._entries, self._fees, list(entries(one))
+        had_fee, paid_online = one.at_receipt & BIT["fee_due"], int(bool(one.at_receipt & BIT["paid_online"]))
         for part, unit, since in units(one):
             for on_day, occasion, marks in found:
                 key = (on_day, part, unit, since, channel), occasion, marks
                 sums[key] = sums.get(key, 0) + times
+            if had_fee and one.received_on is not None and one.procedure is not None:
+                fee = (one.received_on, part, unit, since, channel), one.procedure, paid_online
+                fees[fee] = fees.get(fee, 0) + times
 
     def include(self, other: "Sum") -> None:
         """Add what another sum adds up to."""
-        sums = self._entries
-        for key, times in other._entries.items():  # noqa: SLF001 - one of its own kind
-            sums[key] = sums.get(key, 0) + times
+        _include(self._entries, other._entries)  # noqa: SLF001 - one of its own kind
+        _include(self._fees, other._fees)  # noqa: SLF001
 
     def days(self) -> set[tuple[date, str]]:
         """Return the days and codes of units of which anything was added or taken away."""
@@ -393,6 +410,10 @@ class Sum:
     def rows(self) -> list[tuple[Any, ...]]:
         """Return for each different thing a cell's key, the occasion, what counts there, and how often, as one row."""
         return [(*place, occasion, marks, times) for (place, occasion, marks), times in self._entries.items() if times]
+
+    def fees(self) -> list[tuple[Any, ...]]:
+        """Return for each place, procedure with a fee, and whether somebody paid online, how often, as one row."""
+        return [(*place, procedure, paid, times) for (place, procedure, paid), times in self._fees.items() if times]
 
     def tally(self) -> dict[Occasion, dict[Cell, tuple[int, ...]]]:
         """Return the counts by occasion and cell."""
@@ -407,3 +428,11 @@ class Sum:
             occasion: {cell: counts for cell, counts in cells.items() if any(counts)}
             for occasion, cells in tally.items()
         }
+
+
+_Key = TypeVar("_Key")
+
+
+def _include(sums: dict[_Key, int], others: Mapping[_Key, int]) -> None:
+    for key, times in others.items():
+        sums[key] = sums.get(key, 0) + times

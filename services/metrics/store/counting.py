@@ -3,7 +3,7 @@
 A function takes the transaction first, and never commits. It has begun where the checkpoint was read, as comes first.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -38,6 +38,7 @@ from services.metrics.domain.tally import (
     SECOND,
     Cell,
     Counted,
+    FeeCell,
     Occasion,
     Span,
     Sum,
@@ -50,7 +51,6 @@ _COLUMNS = [tables.standing.c[name] for name in Counted._fields]
 _SPANS = len(Counted._fields) - 2
 # A dossier counts the same at whatever position it came to stand so.
 _BESIDE_POSITION = slice(Counted._fields.index("position") + 1, None)
-_CELL_KEY = ["province", "generation", "span", *Cell._fields]
 
 
 Touched = tuple[date, str]
@@ -208,10 +208,10 @@ async def add(transaction: AsyncConnection, province: str, generation: int, sums
 
     Cells are touched in one order, so two writers cannot wait for each other.
     """
-    rows = sums.rows()
-    if rows:
-        entries = db.arrays(rows, _ENTRY.c.keys())
-        await _ADD.fetch(transaction, of_province=province, of_generation=generation, **entries)
+    for adding, table, rows in ((_ADD, _ENTRY, sums.rows()), (_ADD_FEES, _FEE, sums.fees())):
+        if rows:
+            entries = db.arrays(rows, table.c.keys())
+            await adding.fetch(transaction, of_province=province, of_generation=generation, **entries)
 
 
 # What counts travels as marks, which PostgreSQL tells apart: a cell's numbers are several times as many.
@@ -242,33 +242,61 @@ def _measured(occasion: Occasion, marks: ColumnElement[int]) -> Sequence[ColumnE
 _PLACE = ("unit", "channel", "part", "unit_since")
 
 
-def _adding() -> Insert:
-    fresh = db.unnested(_ENTRY, _ENTRY.c.keys())
+def _adding(
+    to: Table, of: Table, place: Sequence[str], sums_of: Callable[[Any], Mapping[str, ColumnElement[int]]], spans: int
+) -> Insert:
+    """Return the statement that adds entries, rows of `of`, to the days, months and all time that `to` holds.
+
+    It adds what `sums_of` makes of them, to the first `spans` of the three.
+    """
+    fresh = db.unnested(of, of.c.keys())
     month_of = cast(func.date_trunc("month", fresh.selected_columns.on_day), Date)
     entry = fresh.add_columns(month_of.label("month")).subquery("entry").c
-    on_day, month, place = entry.on_day, entry.month, [entry[name] for name in _PLACE]
+    on_day, month, key = entry.on_day, entry.month, [entry[name] for name in place]
     # Rolled up, a column is null: days become months, and those all time.
     span = case((func.grouping(on_day) == 0, "day"), (func.grouping(month) == 0, "month"), else_="all").label("span")
     first_day = func.coalesce(on_day, month, literal(FOR_ALL_TIME)).label("first_day")
-    sums = [
-        func.coalesce(func.sum(entry.times * measured).filter(entry.occasion == occasion), 0).label(name)
+    sums = sums_of(entry)
+    found = (
+        select(
+            bindparam("of_province", type_=Text),
+            bindparam("of_generation", type_=Integer),
+            span,
+            first_day,
+            *key,
+            *(summed.label(name) for name, summed in sums.items()),
+        )
+        .group_by(*key, func.rollup(month, on_day))
+        .having(func.grouping(on_day) + func.grouping(month) < spans)
+        .order_by(first_day, *key, span)
+    )
+    adding = insert(to).from_select(["province", "generation", "span", "on_day", *place, *sums], found)
+    return adding.on_conflict_do_update(
+        index_elements=list(to.primary_key), set_={name: to.c[name] + adding.excluded[name] for name in sums}
+    )
+
+
+def _counts(entry: Any) -> Mapping[str, ColumnElement[int]]:  # noqa: ANN401 - columns by their names
+    return {
+        name: func.coalesce(func.sum(entry.times * measured).filter(entry.occasion == occasion), 0)
         for occasion, names in MEASURES_OF.items()
         for name, measured in zip(names, _measured(occasion, entry.marks), strict=True)
-    ]
-    of = bindparam("of_province", type_=Text), bindparam("of_generation", type_=Integer)
-    found = (
-        select(*of, span, first_day, *place, *sums)
-        .group_by(*place, func.rollup(month, on_day))
-        .order_by(first_day, *place, span)
-    )
-    adding = insert(tables.cell).from_select(["province", "generation", "span", "on_day", *_PLACE, *MEASURES], found)
-    return adding.on_conflict_do_update(
-        index_elements=_CELL_KEY,
-        set_={measure: tables.cell.c[measure] + adding.excluded[measure] for measure in MEASURES},
-    )
+    }
 
 
-_ADD = db.Prepared(_adding())
+def _fee_counts(entry: Any) -> Mapping[str, ColumnElement[int]]:  # noqa: ANN401 - columns by their names
+    return {"dossiers": func.sum(entry.times), "paid_online": func.sum(entry.times * entry.paid)}
+
+
+_FEE = Table(
+    "fee",
+    MetaData(),
+    *(Column(name, tables.fee_procedure.c[name].type) for name in FeeCell._fields),
+    Column("paid", Integer),
+    Column("times", Integer),
+)
+_ADD = db.Prepared(_adding(tables.cell, _ENTRY, _PLACE, _counts, spans=3))
+_ADD_FEES = db.Prepared(_adding(tables.fee_procedure, _FEE, ("unit", "procedure", *_PLACE[1:]), _fee_counts, spans=2))
 
 
 async def note_touched(transaction: AsyncConnection, province: str, places: Iterable[Touched], position: int) -> None:
@@ -336,6 +364,17 @@ async def cells(
     return {Cell(*row[:width]): tuple(row[width:]) for row in rows if any(row[width:])}
 
 
+async def fees(transaction: AsyncConnection, province: str, generation: int) -> Mapping[FeeCell, Sequence[int]]:
+    """Return how many dossiers of each procedure with a fee were received on each day, and of how many it was paid."""
+    table = tables.fee_procedure.c
+    rows = await transaction.execute(
+        select(*(table[name] for name in FeeCell._fields), table.dossiers, table.paid_online).where(
+            table.province == province, table.generation == generation, table.span == "day", table.dossiers != 0
+        )
+    )
+    return {FeeCell(*row[:-2]): tuple(row[-2:]) for row in rows}
+
+
 Source = tuple[str, str]
 """A receiving unit and a sender of its events."""
 
@@ -370,10 +409,13 @@ async def claim_rebuild(connection: AsyncConnection, province: str) -> bool:
     return bool(await connection.scalar(select(func.pg_try_advisory_lock(name))))
 
 
+_OF_GENERATIONS = (tables.cell, tables.fee_procedure, tables.standing)
+
+
 async def new_generation(transaction: AsyncConnection, province: str) -> int:
     """Return the number of a generation that holds nothing yet; what a rebuild left unfinished is cleared away."""
     reached = await hold_checkpoint(transaction, province)
-    for table in (tables.cell, tables.standing):
+    for table in _OF_GENERATIONS:
         await transaction.execute(
             delete(table).where(table.c.province == province, table.c.generation != reached.generation)
         )
@@ -382,10 +424,10 @@ async def new_generation(transaction: AsyncConnection, province: str) -> int:
 
 async def analyse(transaction: AsyncConnection) -> None:
     """Tell the planner what generations there are: of one it does not know it expects a row, and reads all of it."""
-    await transaction.execute(text(f"ANALYZE {tables.standing.fullname}, {tables.cell.fullname}"))
+    await transaction.execute(text(f"ANALYZE {', '.join(t.fullname for t in _OF_GENERATIONS)}"))
 
 
 async def forget(transaction: AsyncConnection, province: str, generation: int) -> None:
     """Delete a generation of the province's counts."""
-    for table in (tables.cell, tables.standing):
+    for table in _OF_GENERATIONS:
         await transaction.execute(delete(table).where(table.c.province == province, table.c.generation == generation))

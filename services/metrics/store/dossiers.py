@@ -6,15 +6,10 @@ A function takes the transaction first and never commits.
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Literal
+from typing import Literal
 
 from sqlalchemy import (
     ColumnElement,
-    Date,
-    Integer,
-    Select,
-    Text,
-    bindparam,
     case,
     false,
     func,
@@ -22,15 +17,13 @@ from sqlalchemy import (
     or_,
     select,
 )
-from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.kit import db
 from services.metrics import tables
 from services.metrics.domain.boundaries import Version
-from services.metrics.domain.tally import BIT, MARKS, Role
+from services.metrics.domain.tally import BIT, MARKS
 from services.metrics.domain.vectors import NAMES, Cut, Vector
-from services.metrics.store.figures import Book, Key
+from services.metrics.store.figures import Book, Key, Procedures
 
 _standing = tables.standing.c
 _DAY_OF = {
@@ -65,11 +58,7 @@ class Wanted:
 
 def unit_of(book: Book) -> tuple[ColumnElement[str], ColumnElement[date]]:
     """Return the columns of the unit, in one of its versions, that the book counts a dossier for."""
-    return _unit_in(book.role)
-
-
-def _unit_in(role: Role) -> tuple[ColumnElement[str], ColumnElement[date]]:
-    if role == "resolving":
+    if book.role == "resolving":
         return _standing.resolving_unit, _standing.resolving_unit_since
     return _standing.receiving_unit, _standing.receiving_unit_since
 
@@ -221,52 +210,15 @@ async def total_behind(transaction: AsyncConnection, book: Book, cut: Cut, wante
     return int(await transaction.scalar(select(times).where(belongs(book, wanted), _concerned(cut))) or 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Procedures:
-    """Procedures with a fee that had dossiers in a period, and those of them in which somebody paid online."""
-
-    with_fee: frozenset[str]
-    paid_online: frozenset[str]
-
-
 async def fee_procedures(
     transaction: AsyncConnection, book: Book, cut: Cut, wanted: Wanted
 ) -> Mapping[Version, Procedures]:
     """Return for each version of a unit the procedures with a fee that dossiers received in the cut were about."""
-    rows: Sequence[Any]
-    if wanted == Wanted():
-        bound = book.bound()
-        bound.pop("in_part")
-        rows = await _FEE_PROCEDURES[book.role].fetch(transaction, **bound, first=cut.first, last=cut.last)
-    else:
-        query = _fee_procedures(book.role).where(belongs(book, wanted), _marked("fee_due", cut))
-        rows = (await transaction.execute(query)).all()
-    return {(row[0], row[1]): Procedures(frozenset(row[2]), frozenset(row[3] or ())) for row in rows}
-
-
-def _fee_procedures(role: Role) -> Select[str, date, Sequence[str], Sequence[str]]:
-    unit, since = _unit_in(role)
     distinct = func.array_agg(_standing.procedure.distinct())
     paid = _standing.at_receipt.op("&")(BIT["paid_online"]) != 0
-    return select(unit, since, distinct, distinct.filter(paid)).group_by(unit, since)
-
-
-def _of_everyone(role: Role) -> db.Prepared:
-    """Return the question that is asked for most answers, of all dossiers or those of some units."""
-    unit, since = _unit_in(role)
-    units, channel = bindparam("units", type_=ARRAY(Text)), bindparam("of_channel", type_=Text)
-    first, last = bindparam("first", type_=Date), bindparam("last", type_=Date)
-    return db.Prepared(
-        _fee_procedures(role).where(
-            _standing.province == bindparam("of_province", type_=Text),
-            _standing.generation == bindparam("of_generation", type_=Integer),
-            unit.is_not(None) & since.is_not(None),
-            or_(units.is_(None), unit == func.any(units)),
-            or_(channel.is_(None), _standing.channel == channel),
-            _standing.received_on.between(first, last),
-            _standing.at_receipt.op("&")(BIT["fee_due"]) != 0,
-        )
+    rows = await transaction.execute(
+        select(*unit_of(book), distinct, distinct.filter(paid))
+        .where(belongs(book, wanted), _marked("fee_due", cut), _standing.procedure.is_not(None))
+        .group_by(*unit_of(book))
     )
-
-
-_FEE_PROCEDURES: Mapping[Role, db.Prepared] = {role: _of_everyone(role) for role in ("resolving", "receiving")}
+    return {(row[0], row[1]): Procedures(frozenset(row[2]), frozenset(row[3] or ())) for row in rows}

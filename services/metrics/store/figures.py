@@ -11,11 +11,13 @@ from operator import add, sub
 from typing import Any
 
 from sqlalchemy import (
+    ColumnElement,
     Date,
     Integer,
     Text,
     and_,
     bindparam,
+    case,
     func,
     literal,
     or_,
@@ -42,14 +44,22 @@ _STOCKED_AT = [_WIDTH + MEASURES.index(name) for name in STOCKED]
 _LAST_DAY_AT = [_WIDTH + MEASURES.index(name) for name in ("due_open", "overdue_next_day")]
 _ADDED, _TAKEN, _FOR_ALL_TIME, _AFTER, _LAST_DAY = range(5)
 
-_cell = tables.cell.c
-_mine = and_(
-    _cell.province == bindparam("of_province", type_=Text),
-    _cell.generation == bindparam("of_generation", type_=Integer),
-    _cell.part.in_((bindparam("in_part", type_=Text), "both")),
-    or_(bindparam("of_channel", type_=Text).is_(None), _cell.channel == bindparam("of_channel", type_=Text)),
-    or_(bindparam("units", type_=ARRAY(Text)).is_(None), _cell.unit == func.any(bindparam("units", type_=ARRAY(Text)))),
-)
+_cell, _fee = tables.cell.c, tables.fee_procedure.c
+
+
+def _in_book(cell: Any) -> ColumnElement[bool]:  # noqa: ANN401 - columns by their names
+    """Return the condition that a cell is the book's."""
+    channel, units = bindparam("of_channel", type_=Text), bindparam("units", type_=ARRAY(Text))
+    return and_(
+        cell.province == bindparam("of_province", type_=Text),
+        cell.generation == bindparam("of_generation", type_=Integer),
+        cell.part.in_((bindparam("in_part", type_=Text), "both")),
+        or_(channel.is_(None), cell.channel == channel),
+        or_(units.is_(None), cell.unit == func.any(units)),
+    )
+
+
+_mine = _in_book(_cell)
 # What a row of sums holds: what was received by channel, then every measure.
 _SUMS = (
     *(func.coalesce(func.sum(_cell.received).filter(_cell.channel == name), 0) for name in CHANNELS),
@@ -70,9 +80,9 @@ def _query(parts: Sequence[tuple[int, Any]], sums: Sequence[Any], *, by_channel:
     return db.Prepared(union_all(*queries) if len(queries) > 1 else queries[0])
 
 
-def _cells(span: str, name: str) -> Any:  # noqa: ANN401 - a condition
+def _cells(span: str, name: str, cell: Any = _cell) -> ColumnElement[bool]:  # noqa: ANN401 - columns by their names
     """Return the condition that a cell is of one of the days, or months, bound under the name."""
-    return and_(_cell.span == literal(span, Text), _cell.on_day == func.any(bindparam(name, type_=ARRAY(Date))))
+    return and_(cell.span == literal(span, Text), cell.on_day == func.any(bindparam(name, type_=ARRAY(Date))))
 
 
 _WITHIN_PARTS = [(_ADDED, or_(_cells("month", "months"), _cells("day", "days"))), (_TAKEN, _cells("day", "taken"))]
@@ -96,6 +106,36 @@ _ON_LAST_DAY = {
 _BY_DAY = {
     span: _query([(_ADDED, _cells(span, "days"))], _SUMS, by_channel=False, by_day=True) for span in ("day", "month")
 }
+
+
+def _fee_procedures() -> db.Prepared:
+    taken = _cells("day", "taken", _fee)
+    sign = case((taken, -1), else_=1)
+    dossiers = func.sum(sign * _fee.dossiers)
+    found = (
+        select(_fee.unit, _fee.unit_since, _fee.procedure, func.sum(sign * _fee.paid_online).label("paid"))
+        .where(_in_book(_fee), or_(_cells("month", "months", _fee), _cells("day", "days", _fee), taken))
+        .group_by(_fee.unit, _fee.unit_since, _fee.procedure)
+        .having(dossiers > 0)
+        .subquery()
+    ).c
+    procedures = func.array_agg(found.procedure)
+    return db.Prepared(
+        select(found.unit, found.unit_since, procedures, procedures.filter(found.paid > 0)).group_by(
+            found.unit, found.unit_since
+        )
+    )
+
+
+_FEE_PROCEDURES = _fee_procedures()
+
+
+@dataclass(frozen=True, slots=True)
+class Procedures:
+    """Procedures with a fee that had dossiers in a period, and those of them in which somebody paid online."""
+
+    with_fee: frozenset[str]
+    paid_online: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +183,12 @@ async def of_period(
     }
     # What counts for nothing in the cut has cells on other days.
     return {key: vector for key, vector in found.items() if any(vector)}
+
+
+async def fee_procedures(transaction: AsyncConnection, book: Book, cut: Cut) -> Mapping[Version, Procedures]:
+    """Return for each version of a unit the procedures with a fee that dossiers received in the cut were about."""
+    rows = await _FEE_PROCEDURES.fetch(transaction, **book.bound(), **_covering(cut.first, cut.last))
+    return {(row[0], row[1]): Procedures(frozenset(row[2]), frozenset(row[3] or ())) for row in rows}
 
 
 async def of_pieces(
