@@ -192,7 +192,7 @@ def test_a_client_that_does_not_read_its_answer_takes_no_place_from_others(datab
             f"Content-Length: {len(body)}\r\n\r\n"
         )
         for _ in range(3):
-            connection = opened.enter_context(socket.create_connection((host, int(port)), timeout=5))
+            connection = opened.enter_context(socket.create_connection((host, int(port)), timeout=30))
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
             connection.sendall(head.encode() + body)
             # The answer has begun, and stays where it is.

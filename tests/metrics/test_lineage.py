@@ -81,9 +81,13 @@ def test_every_row_of_units_as_they_were_leads_to_its_own_dossiers(system: Syste
             (code, since): _get(client, "/v1/counts/received/dossiers", **asked, unit=code, unit_since=since)["total"]
             for code, since in figures
         }
+        no_days = [
+            client.get("/v1/rates", params={**asked, "unit_since": day}).status_code for day in ("0", "2025-07", "")
+        ]
         of_all_that_began_then = _get(client, "/v1/rates", **asked, by="none", unit_since="2025-07-01")["total"]
 
     assert behind == figures
+    assert no_days == [422] * 3
     # A code that was borne by two units, one after the other.
     assert len({code for code, _ in figures}) < len(figures)
     began_then = sum(received for (_, since), received in figures.items() if since == "2025-07-01")

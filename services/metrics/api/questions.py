@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from fastapi import Query, Request
 
-from services.contract import Channel, Code, Grant, Instant
+from services.contract import Channel, Code, Day, Grant, Instant
 from services.kit import parameters
 from services.metrics.domain import periods
 from services.metrics.domain.tally import Role
@@ -92,7 +92,7 @@ def asked(  # noqa: PLR0913 - one argument a query parameter
         Query(description="Calendar periods, or statutory ones, whose months run from the 15th to the 14th."),
     ] = "calendar",
     unit_since: Annotated[
-        date | None,
+        Day | None,
         Query(description="Of units whose code was used again, those that bear it since this day, as rows tell it."),
     ] = None,
 ) -> Asked:
