@@ -1,7 +1,6 @@
 """Every service runs the same way: uvicorn on one port, one event loop, a garbage collector out of the way."""
 
 import asyncio
-import gc
 import os
 import signal
 import socket
@@ -15,7 +14,7 @@ from fastapi import FastAPI
 from pydantic import Field
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from services.kit import observe, settings
+from services.kit import garbage, observe, settings
 
 # A grant of every unit of the largest province and a cookie jar besides would fit twice.
 _LARGEST_HEAD_BYTES = 128 * 1024
@@ -91,10 +90,7 @@ def run(app: Callable[[], FastAPI], server: ServerSettings) -> None:
     """Serve the application until SIGINT or SIGTERM; requests under way get ten seconds to finish."""
     observe.log_to_stderr(server.log_level)
     application = app()
-    # Collections of the start-up objects were the 99th percentile: they are set aside, and young ones collected rarely.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
+    garbage.collect_rarely()
     if server.stop_with_stdin:
         threading.Thread(target=_stop_with_stdin, daemon=True).start()
     configuration = uvicorn.Config(

@@ -1,7 +1,7 @@
 """`python -m services.metrics` runs the metrics service; `python -m services.metrics rebuild` counts anew."""
 
-from services.metrics.app import main
-
-# The processes that help to count anew import this, too.
+# The processes that help to count anew import this, too, and need no more of it.
 if __name__ == "__main__":
+    from services.metrics.app import main
+
     main()

@@ -134,8 +134,9 @@ async def _rebuild(
         for after in range(0, reached, helpers.positions)
     ]
     dossiers, sums = await _added_up(database, stretches, helpers, told)
-    async with database.begin() as transaction:
-        await counting.analyse(transaction)
+    # Before the checkpoint is held, so that nobody waits for it.
+    await asyncio.gather(_add(database, province, generation, sums), _analyse(database))
+    sums = Sum()
     while await _head(source, province) - reached > _NEAR:
         read = await _page(source, province, reached)
         async with database.begin() as transaction:
@@ -200,8 +201,7 @@ async def _added_up(
             sums.include(found.sums)
             # Nobody reads this generation yet, so its cells may wait until many dossiers have added to each.
             if len(sums) > _MOST_ENTRIES:
-                async with database.begin() as transaction:
-                    await counting.add(transaction, stretch.province, stretch.generation, sums)
+                await _add(database, stretch.province, stretch.generation, sums)
                 sums = Sum()
             if told is not None:
                 told(stretch.province, positions, stretches[-1].until)
@@ -210,6 +210,17 @@ async def _added_up(
             task.cancel()
         await asyncio.gather(*under_way, return_exceptions=True)
     return dossiers, sums
+
+
+async def _add(database: AsyncEngine, province: str, generation: int, sums: Sum) -> None:
+    async with database.begin() as transaction:
+        await db.commit_lazily(transaction)
+        await counting.add(transaction, province, generation, sums)
+
+
+async def _analyse(database: AsyncEngine) -> None:
+    async with database.begin() as transaction:
+        await counting.analyse(transaction)
 
 
 async def _head(source: Source, province: str) -> int:

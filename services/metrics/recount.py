@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import httpx
 from sqlalchemy.exc import SQLAlchemyError
 
-from services.kit import clock, db
+from services.kit import clock, db, garbage
 from services.metrics import feed, rebuild
 from services.metrics.follower import Source
 from services.metrics.rebuild import Helpers, Kept, Stretch
@@ -38,7 +38,8 @@ async def recount(configuration: MetricsSettings, positions: int = STRETCH) -> N
 
     :raises NotFinished: a service or the database failed, or a province is being counted anew already.
     """
-    database = db.engine(configuration.database_url, application="metrics rebuild", connections=2)
+    garbage.collect_rarely()
+    database = db.engine(configuration.database_url, application="metrics rebuild", connections=3)
     try:
         with _helpers(configuration, positions) as helpers:
             async with feed.client(configuration.dossier_url) as dossier:
@@ -61,13 +62,18 @@ def _helpers(configuration: MetricsSettings, positions: int) -> Iterator[Helpers
     """Have processes count stretches; they are started when there is something for them to do."""
     number = min(os.cpu_count() or 1, _MOST_PROCESSES)
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(number, context, initializer=os.nice, initargs=(_NICENESS,)) as processes:
+    with ProcessPoolExecutor(number, context, initializer=_begin) as processes:
 
         async def count(stretch: Stretch) -> Kept:
             loop = asyncio.get_running_loop()
             return await loop.run_in_executor(processes, _count, configuration, stretch)
 
         yield Helpers(count, number, positions)
+
+
+def _begin() -> None:
+    os.nice(_NICENESS)
+    garbage.collect_rarely()
 
 
 def _count(configuration: MetricsSettings, stretch: Stretch) -> Kept:
