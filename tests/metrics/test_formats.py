@@ -171,6 +171,18 @@ def test_a_sheet_keeps_its_heading_in_sight_and_on_every_page_of_a4_lying_down()
     assert {"A1:F1", "B6:C6", "A6:A7"} <= {str(area) for area in page.merged_cells.ranges}
 
 
+def test_a_label_of_the_heading_that_is_wider_than_its_column_has_room_in_height() -> None:
+    heading_of_two = ("Trong kỳ", "Trực tiếp, dịch vụ bưu chính")
+    columns = (Column("a", ("Tổng số",), "integer"), Column("b", heading_of_two, "integer"))
+
+    page = read_sheet(sheet.xlsx_of(Table("t", "Biểu", columns, ((1, 2),)), CREATED_AT))
+
+    heading = next(row for row in range(1, 9) if page.cell(row, 2).value == "Trong kỳ")
+    assert page.column_dimensions["B"].width < len(heading_of_two[1]) / 2
+    assert (page.row_dimensions[heading].height or 15) == 15
+    assert page.row_dimensions[heading + 1].height >= 3 * 15
+
+
 def test_no_text_of_a_sheet_is_a_formula_or_a_link() -> None:
     texts = ("=1+1", "{=1+1}", "https://example.vn", "+84", None)
     page = read_sheet(sheet.xlsx_of(replace(one_column(*texts), footnotes=("=2",)), CREATED_AT))

@@ -2,6 +2,7 @@
 
 import io
 import math
+import textwrap
 from datetime import UTC, datetime
 from typing import Any
 
@@ -88,9 +89,16 @@ class _Page:
     def _heading(self) -> None:
         first = self._row
         looks = {"bold": True, "align": "center", "border": 1}
+        lines: dict[int, int] = {}
         for top, left, bottom, right, label in spans(self._columns):
             self._across((first + top, left, first + bottom, right), label, **looks)
-            self._row = max(self._row, first + bottom + 1)
+            # No program fits the height of merged cells, and not all do of others.
+            wrapped = len(textwrap.wrap(label, int(sum(self._widths[left : right + 1]))))
+            for row in range(first + top, first + bottom + 1):
+                lines[row] = max(lines.get(row, 1), math.ceil(wrapped / (bottom - top + 1)))
+        for row, number in lines.items():
+            self._sheet.set_row(row, number * _LINE_HEIGHT)
+        self._row = max(lines, default=first - 1) + 1
         if any(column.number for column in self._columns):
             for place, column in enumerate(self._columns):
                 self._across((self._row, place, self._row, place), column.number, **looks | {"bold": False})
