@@ -8,7 +8,7 @@ from random import Random
 
 from fastapi import FastAPI
 
-from services.kit import db, observe, problems, serve, settings
+from services.kit import db, garbage, observe, problems, serve, settings
 from services.metrics import api, audit, feed, follower, gauges, recount
 from services.metrics.api import rates
 from services.metrics.follower import Source
@@ -50,6 +50,7 @@ def main() -> None:
     """Run the service as the environment says; with the argument `rebuild`, count anew and report instead."""
     configuration = settings.load(MetricsSettings)
     if sys.argv[1:] == ["rebuild"]:
+        garbage.collect_rarely()
         try:
             asyncio.run(recount.recount(configuration))
         except recount.NotFinished as error:

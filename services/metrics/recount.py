@@ -4,13 +4,14 @@ import asyncio
 import multiprocessing
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 
 import httpx
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.kit import clock, db, garbage
 from services.metrics import feed, rebuild
@@ -38,12 +39,9 @@ async def recount(configuration: MetricsSettings, positions: int = STRETCH) -> N
 
     :raises NotFinished: a service or the database failed, or a province is being counted anew already.
     """
-    garbage.collect_rarely()
-    database = db.engine(configuration.database_url, application="metrics rebuild", connections=3)
     try:
         with _helpers(configuration, positions) as helpers:
-            async with feed.client(configuration.dossier_url) as dossier:
-                source = Source(dossier, configuration.internal_key, configuration.page)
+            async with _connected(configuration, connections=3) as (database, source):
                 for province in configuration.provinces:
                     found = await rebuild.rebuild(database, source, province, _told(), helpers)
                     sys.stdout.write(
@@ -53,6 +51,15 @@ async def recount(configuration: MetricsSettings, positions: int = STRETCH) -> N
                     sys.stdout.flush()
     except (*_FAILURES, BrokenProcessPool, rebuild.UnderWay) as error:
         raise NotFinished(str(error)) from error
+
+
+@asynccontextmanager
+async def _connected(configuration: MetricsSettings, *, connections: int) -> AsyncIterator[tuple[AsyncEngine, Source]]:
+    """Reach the database and the feed until the block ends."""
+    database = db.engine(configuration.database_url, application="metrics rebuild", connections=connections)
+    try:
+        async with feed.client(configuration.dossier_url) as dossier:
+            yield database, Source(dossier, configuration.internal_key, configuration.page)
     finally:
         await database.dispose()
 
@@ -80,13 +87,8 @@ def _count(configuration: MetricsSettings, stretch: Stretch) -> Kept:
     """Count a stretch in a process of its own."""
 
     async def counted() -> Kept:
-        database = db.engine(configuration.database_url, application="metrics rebuild", connections=1)
-        try:
-            async with feed.client(configuration.dossier_url) as dossier:
-                source = Source(dossier, configuration.internal_key, configuration.page)
-                return await rebuild.count_stretch(database, source, stretch)
-        finally:
-            await database.dispose()
+        async with _connected(configuration, connections=1) as (database, source):
+            return await rebuild.count_stretch(database, source, stretch)
 
     try:
         return asyncio.run(counted())

@@ -4,6 +4,8 @@ All of it but the frozen reports can be rebuilt from the feed at any time. A reb
 one that answers; the checkpoint says which one that is.
 """
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -72,19 +74,27 @@ standing = Table(
     Index("standing_of_unit", "province", "generation", "resolving_unit", "received_on"),
 )
 
+
+def _place() -> list[Column[Any]]:
+    """Return the columns that say where something is counted."""
+    return [
+        Column("province", Text, nullable=False),
+        Column("generation", Integer, nullable=False),
+        # A `day`, the `month` that begins on it, or `all` time: what is asked of long periods is read from few rows.
+        Column("span", Text, nullable=False),
+        Column("on_day", Date, nullable=False),
+        # What the unit decided, what it took in, or what it did both with, which counts in either role.
+        Column("part", Text, nullable=False),
+        Column("unit", Text, nullable=False),
+        Column("unit_since", Date, nullable=False),
+        Column("channel", Text, nullable=False),
+    ]
+
+
 cell = Table(
     "cell",
     metadata,
-    Column("province", Text, nullable=False),
-    Column("generation", Integer, nullable=False),
-    # A `day`, the `month` that begins on it, or `all` time: what is asked of long periods is read from few rows.
-    Column("span", Text, nullable=False),
-    Column("on_day", Date, nullable=False),
-    # What the unit decided, what it took in, or what it did both with, which counts in either role.
-    Column("part", Text, nullable=False),
-    Column("unit", Text, nullable=False),
-    Column("unit_since", Date, nullable=False),
-    Column("channel", Text, nullable=False),
+    *_place(),
     *(Column(measure, Integer, nullable=False, server_default="0") for measure in MEASURES),
     PrimaryKeyConstraint(
         "province", "generation", "span", "on_day", "part", "unit", "unit_since", "channel", name="cell_pkey"
@@ -96,15 +106,8 @@ cell = Table(
 fee_procedure = Table(
     "fee_procedure",
     metadata,
-    Column("province", Text, nullable=False),
-    Column("generation", Integer, nullable=False),
-    # A `day`, or the `month` that begins on it.
-    Column("span", Text, nullable=False),
-    Column("on_day", Date, nullable=False),
-    Column("part", Text, nullable=False),
-    Column("unit", Text, nullable=False),
-    Column("unit_since", Date, nullable=False),
-    Column("channel", Text, nullable=False),
+    # Of days and months; how many procedures there were in all time nobody asks.
+    *_place(),
     Column("procedure", Text, nullable=False),
     # Those received on it that had a fee, and those of them of which somebody paid it online.
     Column("dossiers", Integer, nullable=False),

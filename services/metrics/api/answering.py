@@ -44,19 +44,20 @@ async def answered(state: State, request: Request, ask: Ask) -> Response:
     reached, then = await seen(state, ask)
     moment, etag = _depends_on(state, ask, reached, then)
     zipped = ask.format in _ZIPPED and negotiation.takes_gzip(request.headers.get("accept-encoding", ""))
-    if _validator(etag, zipped=zipped) in request.headers.get("if-none-match", ""):
-        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=_headers(ask, etag, moment, zipped=zipped))
+    validator = _validator(etag, zipped=zipped)
+    if validator in request.headers.get("if-none-match", ""):
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=_headers(ask, validator, moment))
     answer = state.answers.get(etag)
     if answer is None:
         moment, etag, answer = await made(state, ask, reached, then)
         state.answers.keep(etag, answer)
-    headers = _headers(ask, etag, moment, zipped=zipped)
+    headers = _headers(ask, _validator(etag, zipped=zipped), moment)
     if answer.disposition is not None:
         headers["Content-Disposition"] = answer.disposition
     if zipped:
         headers["Content-Encoding"] = "gzip"
-        return Response(_compressed(state, etag, answer, moment), headers=headers, media_type=answer.media_type)
-    return Response(answer.content(moment.position), headers=headers, media_type=answer.media_type)
+    content = _compressed(state, etag, answer, moment) if zipped else answer.content(moment.position)
+    return Response(content, headers=headers, media_type=answer.media_type)
 
 
 def _compressed(state: State, etag: str, answer: Answer, moment: At) -> bytes:
@@ -112,16 +113,12 @@ def _validator(etag: str, *, zipped: bool) -> str:
     return f'{etag[:-1]}-gzip"' if zipped else etag
 
 
-def _headers(ask: Ask, etag: str, moment: At, *, zipped: bool) -> dict[str, str]:
+def _headers(ask: Ask, validator: str, moment: At) -> dict[str, str]:
     if ask.public:
         # The same bytes for whoever asks: neither the client nor the newest position makes a difference.
-        return {
-            "ETag": _validator(etag, zipped=zipped),
-            "Cache-Control": _PUBLIC,
-            "Vary": "Accept, Accept-Encoding",
-        }
+        return {"ETag": validator, "Cache-Control": _PUBLIC, "Vary": "Accept, Accept-Encoding"}
     return {
-        "ETag": _validator(etag, zipped=zipped),
+        "ETag": validator,
         "Cache-Control": _PRIVATE,
         "Vary": "Accept, Accept-Encoding, Authorization",
         "Motcua-Position": str(moment.position),
