@@ -238,6 +238,27 @@ def test_procedures_with_a_fee_are_those_of_the_dossiers_received(database_url: 
     asyncio.run(_asked(database_url, 7, ask))
 
 
+def test_a_dossier_that_counts_as_before_but_about_another_procedure_is_touched(database_url: str) -> None:
+    random = Random(8)
+
+    async def touched() -> None:
+        stands = (tally.counted(drawn(random, f"H{number}")) for number in itertools.count())
+        one = next(one for one in stands if one.received_on and one.resolving_unit and one.at_receipt)
+        async with database(database_url) as engine, engine.begin() as transaction:
+            await counting.hold_checkpoint(transaction, PROVINCE)
+            at_first = await counting.count(transaction, PROVINCE, _GENERATION, [one])
+            of_another = one._replace(position=one.position + 1, procedure="another")
+            again = await counting.count(transaction, PROVINCE, _GENERATION, [of_another])
+            unchanged = await counting.count(
+                transaction, PROVINCE, _GENERATION, [of_another._replace(position=one.position + 2)]
+            )
+
+        assert again == at_first != frozenset()
+        assert unchanged == frozenset()
+
+    asyncio.run(touched())
+
+
 def test_each_generation_role_and_province_has_its_own_figures(database_url: str) -> None:
     cut = Cut.of(periods.parse("2026"), date(2027, 1, 1))
 

@@ -85,13 +85,14 @@ def test_every_row_of_units_as_they_were_leads_to_its_own_dossiers(system: Syste
             client.get("/v1/rates", params={**asked, "unit_since": day}).status_code for day in ("0", "2025-07", "")
         ]
         of_all_that_began_then = _get(client, "/v1/rates", **asked, by="none", unit_since="2025-07-01")["total"]
+        behind_them = _get(client, "/v1/counts/received/dossiers", **asked, unit_since="2025-07-01")["total"]
 
     assert behind == figures
     assert no_days == [422] * 3
     # A code that was borne by two units, one after the other.
     assert len({code for code, _ in figures}) < len(figures)
     began_then = sum(received for (_, since), received in figures.items() if since == "2025-07-01")
-    assert of_all_that_began_then["counts"]["received"] == began_then > 0
+    assert of_all_that_began_then["counts"]["received"] == behind_them == began_then > 0
 
 
 def test_the_pages_join_to_the_whole_without_gaps_or_repetitions(system: System) -> None:
