@@ -26,7 +26,7 @@ def application(configuration: DossierSettings) -> FastAPI:
         configuration.database_url, application="dossier", connections=configuration.database_connections
     )
     # The writer has connections of its own: readers, however many wait, never keep it from committing.
-    writing = db.engine(configuration.database_url, application="dossier intake", connections=3)
+    writing = db.engine(configuration.database_url, application="dossier intake", connections=4)
     recorded = Bell()
     catalogues = Catalogues()
     intake = Intake(writing, catalogues=catalogues, queued_events=configuration.queued_events, recorded=recorded)

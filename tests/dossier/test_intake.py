@@ -13,7 +13,8 @@ from services.contract import Grant, Standing
 from services.dossier import tables, wire
 from services.dossier.catalogues import Catalogues
 from services.dossier.domain.history import Occurrence
-from services.dossier.intake import EVENTS_REMEMBERED, Answer, Intake, Overloaded
+from services.dossier.intake import EVENTS_REMEMBERED, Intake, Overloaded
+from services.dossier.judging import Answer
 from services.dossier.store import reads
 from services.dossier.wire import Candidate
 from services.kit import db

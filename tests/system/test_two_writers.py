@@ -8,7 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from services.contract import STANDING, Grant, Standing
 from services.dossier import wire
 from services.dossier.catalogues import Catalogues
-from services.dossier.intake import Answer, Intake
+from services.dossier.intake import Intake
+from services.dossier.judging import Answer
 from services.dossier.store import reads
 from services.kit import db
 from services.kit.bell import Bell

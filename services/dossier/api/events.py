@@ -11,7 +11,7 @@ from starlette.types import Scope
 from services.contract import MAX_INFLATED_BYTES, Grant
 from services.dossier import wire
 from services.dossier.api import documents, edge
-from services.dossier.intake import Answer, Result
+from services.dossier.judging import Answer, Result
 from services.dossier.state import State
 from services.dossier.wire import Candidate
 from services.kit import body, door, observe, parameters, problems

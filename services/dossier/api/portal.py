@@ -9,10 +9,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from services.contract import Grant
-from services.dossier import intake, wire
+from services.dossier import judging, wire
 from services.dossier.api import documents, edge
 from services.dossier.domain.history import Occurrence
-from services.dossier.intake import Result
+from services.dossier.judging import Result
 from services.dossier.portal import dossiers, envelope, plan, progress, units
 from services.dossier.portal.envelope import Envelope, Reading, Refused, Service, Unmapped
 from services.dossier.portal.plan import Planned
@@ -140,7 +140,7 @@ async def _planned(state: State, grant: Grant, sent: Envelope, readings: Sequenc
     is_own_source = grant.sources is None or sent.source in grant.sources
     for code, events in histories.items():
         # Whoever may not write to a dossier is refused as if nothing were known of it.
-        if is_own_source and not intake.is_of_others(grant, events):
+        if is_own_source and not judging.is_of_others(grant, events):
             own[code] = sorted((e for e in events if e.source == sent.source), key=attrgetter("position"))
     return plan.planned(sent, readings, own, units.directory(catalogue, state.portal_units), clock.now())
 

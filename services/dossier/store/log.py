@@ -35,8 +35,7 @@ class Before(NamedTuple):
     client: str
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(NamedTuple):
     """The newest position of a province, the hash of its newest event, and the version of its reference data."""
 
     position: int
