@@ -10,7 +10,7 @@ import contextlib
 import logging
 from collections import Counter as Tally
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
 
@@ -33,8 +33,8 @@ EVENTS_PER_COMMIT = 1_000
 # So many are judged while others are written; fewer do better to join the next commit all at once.
 EVENTS_AHEAD = 100
 
-# Others have their turn in between; to fold as many takes about two milliseconds.
-_FOLDED_AT_ONCE = 100
+# Others have their turn in between; to fold as many takes a third of a millisecond.
+_FOLDED_AT_ONCE = 10
 
 # Most events are about dossiers that were written about lately; each event remembered takes little over a kilobyte.
 EVENTS_REMEMBERED = 20_000
@@ -70,6 +70,8 @@ class _Commit:
     submissions: list[_Submission] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)
     draft: Draft | None = None
+    judging: asyncio.Task[None] | None = None
+    """What judges it while the commit before is written."""
     may_grow: bool = True
 
     @property
@@ -155,7 +157,7 @@ class Intake:
             async with self._trying, self._database.connect() as transaction:
                 head = await log.head(transaction, grant.province)
                 draft = Draft(await self._known(transaction, grant.province, head))
-                await _learn(transaction, grant.province, draft.known, candidates, anywhere=True)
+                await _learn(transaction, grant.province, draft.known, [candidates], anywhere=True)
                 answer = draft.judge(grant, candidates, clock.now())
         finally:
             self._count(-len(candidates))
@@ -198,7 +200,6 @@ class Intake:
                 self._filled.clear()
                 continue
             await self._write(commit)
-            self._recorded.ring()
             self._count(-commit.events)
 
     def _join(self, commit: _Commit) -> None:
@@ -213,13 +214,6 @@ class Intake:
         if waiting:
             self._waiting[commit.province] = waiting
 
-    def _put_back(self, commit: _Commit) -> None:
-        """Let what was to be part of the commit wait again, before all others."""
-        if commit.submissions:
-            waiting = self._waiting.pop(commit.province, deque())
-            waiting.extendleft(reversed(commit.submissions))
-            self._waiting = {commit.province: waiting, **self._waiting}
-
     async def _write(self, commit: _Commit) -> None:
         """Record the requests in one transaction and answer each; one that cannot be recorded fails alone."""
         try:
@@ -233,10 +227,6 @@ class Intake:
                 return
             for submission in commit.submissions:
                 await self._write(_Commit(commit.province, [submission], may_grow=False))
-        else:
-            for submission, answer in zip(commit.submissions, commit.answers, strict=True):
-                if not submission.answer.done():
-                    submission.answer.set_result(answer)
 
     async def _record(self, commit: _Commit) -> None:
         try:
@@ -251,55 +241,64 @@ class Intake:
 
         :raises AlreadyThere: an id stands elsewhere in the log; nothing was recorded.
         """
-        # Given back when all is committed: a commit that fails has told it of events that the log does not hold.
         remembered = self._remembered.pop(commit.province, None)
-        async with (
-            contextlib.AsyncExitStack() as once_committed,
-            log.holding(self._line, commit.province) as transaction,
-        ):
-            head = await log.head(transaction, commit.province)
-            draft = commit.draft
-            if draft is None or draft.after != head:
-                draft = Draft(await self._known(transaction, commit.province, head, remembered))
-                commit.draft, commit.answers = draft, []
-            # Whoever came while the lock was awaited is in time.
-            self._join(commit)
-            candidates = [candidate for submission in commit.unjudged for candidate in submission.candidates]
-            await _learn(transaction, commit.province, draft.known, candidates, anywhere=anywhere)
-            now = clock.now()
-            commit.answers += [draft.judge(one.grant, one.candidates, now, first=one.first) for one in commit.unjudged]
-            draft.fold()
-            if commit.may_grow and not anywhere:
-                await once_committed.enter_async_context(self._judging_ahead(commit.province, draft.known))
-            await log.append(transaction, draft.events, list(draft.dossiers.values()))
+        async with self._ahead_of(commit) as ahead:
+            async with log.holding(self._line, commit.province) as transaction:
+                head = await log.head(transaction, commit.province)
+                draft = commit.draft
+                if draft is None or draft.after != head:
+                    draft = Draft(await self._known(transaction, commit.province, head, remembered))
+                    commit.draft, commit.answers = draft, []
+                # Whoever came while the lock was awaited is in time.
+                self._join(commit)
+                requests = [one.candidates for one in commit.unjudged]
+                await _learn(transaction, commit.province, draft.known, requests, anywhere=anywhere)
+                now = clock.now()
+                commit.answers += [
+                    draft.judge(one.grant, one.candidates, now, first=one.first) for one in commit.unjudged
+                ]
+                async with _meanwhile(log.add(transaction, draft.events)):
+                    await _fold(draft)
+                    if commit.may_grow and not anywhere:
+                        ahead.draft = draft.following()
+                        ahead.judging = asyncio.create_task(self._judge_ahead(ahead, ahead.draft))
+                await log.keep(transaction, commit.province, list(draft.dossiers.values()))
+            self._tell(commit)
+        _COMMIT_EVENTS.observe(len(draft.events))
+
+    def _tell(self, commit: _Commit) -> None:
+        """Answer the requests, now that they are on disk, and wake whoever waits for something new."""
+        for submission, answer in zip(commit.submissions, commit.answers, strict=True):
+            if not submission.answer.done():
+                submission.answer.set_result(answer)
+        self._recorded.ring()
         statuses = Tally(result.status for answer in commit.answers for result in answer.results)
         for status, results in statuses.items():
             _RECORDED.labels(commit.province, status).inc(results)
-        _COMMIT_EVENTS.observe(len(draft.events))
 
     @contextlib.asynccontextmanager
-    async def _judging_ahead(self, province: str, known: Known) -> AsyncIterator[None]:
-        """While a commit is written, judge what is to be the next one, as if all that is `known` were in the log.
+    async def _ahead_of(self, commit: _Commit) -> AsyncIterator[_Commit]:
+        """Yield the commit after this one, to be judged meanwhile as if all of this one were in the log.
 
-        Once the commit has succeeded, what is known is remembered; if it fails, what was judged waits again.
+        If this one fails, the log's head tells that the next one has to be judged again.
         """
-        draft = Draft(known)
-        ahead = _Commit(province, draft=draft)
-        self._writing, is_written = True, False
-        judging = asyncio.create_task(self._judge_ahead(ahead, draft))
+        ahead = _Commit(commit.province)
+        self._writing = True
         try:
-            yield
-            is_written = True
+            yield ahead
         finally:
             self._writing = False
             self._stirred.set()
-            [failure] = await asyncio.gather(judging, return_exceptions=True)
-            if is_written and failure is None:
-                self._remember(ahead, draft)
-            else:
-                self._put_back(ahead)
-            if failure is not None:
-                _log.warning("events of province %s are judged again: %r", province, failure)
+            if ahead.judging is not None and ahead.draft is not None:
+                [failure] = await asyncio.gather(ahead.judging, return_exceptions=True)
+                if failure is None:
+                    ahead.draft.known.forget_all_but(self._remembered_events, ahead.draft.touched)
+                    self._remembered = {ahead.province: ahead.draft.known}
+                else:
+                    _log.warning("events of province %s are judged again: %r", ahead.province, failure)
+                    ahead.draft, ahead.answers = None, []
+                if ahead.submissions:
+                    self._ahead = ahead
 
     async def _judge_ahead(self, ahead: _Commit, draft: Draft) -> None:
         """Judge what waits, and fold what it touches, for as long as the commit before is written."""
@@ -308,14 +307,12 @@ class Intake:
             if self._many_wait(ahead.province):
                 self._join(ahead)
             if ahead.unjudged:
-                candidates = [candidate for submission in ahead.unjudged for candidate in submission.candidates]
                 async with self._database.connect() as transaction:
-                    await _learn(transaction, ahead.province, draft.known, candidates)
+                    await _learn(transaction, ahead.province, draft.known, [one.candidates for one in ahead.unjudged])
                 for one in ahead.unjudged:
                     ahead.answers.append(draft.judge(one.grant, one.candidates, clock.now(), first=one.first))
                     await asyncio.sleep(0)
-            elif draft.fold(_FOLDED_AT_ONCE):
-                await asyncio.sleep(0)
+                await _fold(draft)
             else:
                 await self._stirred.wait()
 
@@ -325,13 +322,6 @@ class Intake:
             return False
         events = accumulate(len(submission.candidates) for submission in self._waiting[province])
         return any(so_far >= EVENTS_AHEAD for so_far in events)
-
-    def _remember(self, ahead: _Commit, draft: Draft) -> None:
-        """Keep what is known for the next commit, and the next commit itself as far as it has been judged."""
-        draft.known.forget_all_but(self._remembered_events, draft.touched)
-        self._remembered = {ahead.province: draft.known}
-        if ahead.submissions:
-            self._ahead = ahead
 
     async def _known(
         self, transaction: AsyncConnection, province: str, head: Head, remembered: Known | None = None
@@ -350,12 +340,12 @@ async def _learn(
     transaction: AsyncConnection,
     province: str,
     known: Known,
-    candidates: Sequence[Candidate],
+    requests: Sequence[Sequence[Candidate]],
     *,
     anywhere: bool = False,
 ) -> None:
-    """Read what is not yet known of the candidates' dossiers; ids are looked for in their logs, or `anywhere`."""
-    events = [candidate.event for candidate in candidates if candidate.event is not None]
+    """Read what is not known yet of the requests' dossiers; ids are looked for in their logs, or `anywhere`."""
+    events = [candidate.event for request in requests for candidate in request if candidate.event is not None]
     unread = {event.subject for event in events if event.subject not in known.histories}
     if unread:
         histories, recorded = await log.histories_and_keys(transaction, province, unread)
@@ -364,6 +354,24 @@ async def _learn(
     if anywhere:
         keys = {(event.source, event.id) for event in events}
         known.recorded.update(await log.recorded_before(transaction, province, keys))
+
+
+async def _fold(draft: Draft) -> None:
+    """Fold what the draft touches, and let others have their turn in between."""
+    is_more = True
+    while is_more:
+        await asyncio.sleep(0)
+        is_more = draft.fold(_FOLDED_AT_ONCE)
+
+
+@contextlib.asynccontextmanager
+async def _meanwhile(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    """Let `work` go on while the block does; on leaving, both are done."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        await task
 
 
 def _fail(submissions: Sequence[_Submission], error: BaseException) -> None:

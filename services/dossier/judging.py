@@ -4,7 +4,6 @@ from collections import OrderedDict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import islice
 from typing import Literal
 
 from services.contract import AnyEvent, Corrected, Grant, Received, vietnamese_day
@@ -58,7 +57,7 @@ class Known:
     def forget_all_but(self, events: int, needed: Collection[str]) -> None:
         """Keep no more than so many events, as far as none of a `needed` dossier would have to go.
 
-        Those that nothing was added to for longest go first; they are the likeliest to have ended.
+        Those known for longest go first; they are the likeliest to have ended.
         """
         while len(self.recorded) > events and next(iter(self.histories)) not in needed:
             _, history = self.histories.popitem(last=False)
@@ -79,6 +78,11 @@ class Draft:
         """The dossiers that were touched, as they stand, as far as they are folded."""
         self._unfolded: set[str] = set()
 
+    def following(self) -> "Draft":
+        """Return the draft of the next commit; this one is folded first, since what is known tells of both then."""
+        self.fold(len(self._unfolded))
+        return Draft(self.known)
+
     @property
     def touched(self) -> Collection[str]:
         """The codes of the dossiers that the events are about."""
@@ -94,11 +98,11 @@ class Draft:
         reached = [result.position for result in results if result.position is not None]
         return Answer(max(reached, default=self.known.head.position), results)
 
-    def fold(self, most: int | None = None) -> bool:
-        """Fold the touched dossiers, or at most so many of them; tell whether any is left."""
-        for code in list(islice(self._unfolded, most)):
+    def fold(self, most: int) -> bool:
+        """Fold at most so many of the touched dossiers; tell whether any is left."""
+        for _ in range(min(most, len(self._unfolded))):
+            code = self._unfolded.pop()
             self.dossiers[code] = log.folded(code, self.known.histories[code], self.known.catalogue)
-            self._unfolded.discard(code)
         return bool(self._unfolded)
 
     def _judge_one(
@@ -143,7 +147,6 @@ class Draft:
         )
         known.recorded[event.source, event.id] = Before(position, candidate.fingerprint, grant.client)
         known.histories.setdefault(event.subject, []).append(occurrence)
-        known.histories.move_to_end(event.subject)
         self._unfolded.add(event.subject)
         return Result(index, event.id, "accepted", position)
 

@@ -13,6 +13,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     Date,
     DateTime,
     Executable,
@@ -208,25 +209,36 @@ class Line:
         """Connect to `database` when there is something to do."""
         self._database = database
         self._connection: AsyncConnection | None = None
+        self._locks: dict[str, int] = {}
 
     @contextlib.asynccontextmanager
     async def holding(self, *keys: str) -> AsyncIterator[AsyncConnection]:
         """Begin a transaction that holds the advisory lock named by `keys`; it commits where the block ends well."""
         connection = await self._connected()
         driver, is_confused = _driver(connection), False
+        lock_number = await self._lock_number(connection, "/".join(keys))
         try:
-            async with driver.transaction():
-                await _LOCK.fetch(connection, name="/".join(keys))
-                yield connection
-        except asyncpg.InternalClientError:
-            # The server went away in the middle of an answer, and the driver waits for the rest of it.
-            is_confused = True
+            # A statement sees what was committed before it began: whatever is to be read comes after the lock.
+            await driver.execute(f"BEGIN; SELECT pg_advisory_xact_lock({lock_number})")
+            yield connection
+            await driver.execute("COMMIT")
+        except BaseException as error:
+            # If the server went away in the middle of an answer, the driver waits for the rest of it.
+            is_confused = isinstance(error, asyncpg.InternalClientError)
+            if driver.is_in_transaction() and not (is_confused or driver.is_closed()):
+                await driver.execute("ROLLBACK")
             raise
         finally:
             if is_confused or driver.is_closed() or driver.is_in_transaction():
                 # Nobody may be given a connection that was lost, or whose transaction goes on.
                 await connection.invalidate()
                 await self.release()
+
+    async def _lock_number(self, connection: AsyncConnection, name: str) -> int:
+        """Return the number of the lock `name`, by which one statement can begin a transaction and take it."""
+        if name not in self._locks:
+            self._locks[name] = (await connection.execute(select(_number_of(name)))).scalar_one()
+        return self._locks[name]
 
     async def release(self) -> None:
         """Give the connection back; the next transaction borrows one that is known to answer."""
@@ -246,8 +258,11 @@ async def lock(transaction: AsyncConnection, *keys: str) -> None:
     await transaction.execute(_lock, {"name": "/".join(keys)})
 
 
-_lock = select(func.pg_advisory_xact_lock(func.hashtextextended(bindparam("name", type_=Text), 0)))
-_LOCK = Prepared(_lock)
+def _number_of(name: str | ColumnElement[str]) -> ColumnElement[int]:
+    return func.hashtextextended(name, 0)
+
+
+_lock = select(func.pg_advisory_xact_lock(_number_of(bindparam("name", type_=Text))))
 
 
 # SQLSTATEs of failures that pass: connection, rolled back for another's sake, resources, locks, shutting or starting.

@@ -22,7 +22,7 @@ from services.metrics.store.counting import Touched
 _LONG_POLL_SECONDS = 25
 # A larger page counts once what changes again or adds to the same cells: after one that took long, the next has as long
 # to grow. Nobody who reads a rate notices as little as this.
-_LINGER_SECONDS, _LONGEST_LINGER_SECONDS = 0.03, 0.1
+_LINGER_SECONDS, _LONGEST_LINGER_SECONDS = 0.03, 0.25
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.2, 5.0
 
 _POSITION = Gauge("metrics_feed_position", "Position up to which the feed is counted.", ("province",))
@@ -91,7 +91,7 @@ async def _follow_forever(database: AsyncEngine, source: Source, province: str, 
         if read.page.entries:
             await progress.look(province)
             if not behind:
-                await asyncio.sleep(min(max(_LINGER_SECONDS, took), _LONGEST_LINGER_SECONDS))
+                await asyncio.sleep(min(max(_LINGER_SECONDS, 3 * took), _LONGEST_LINGER_SECONDS))
         elif read.reference_version == reached.reference_version:
             # Where no seat is left to wait in, empty pages come at once.
             await asyncio.sleep(_FIRST_PAUSE_SECONDS)

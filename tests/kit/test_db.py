@@ -176,7 +176,7 @@ def test_a_line_that_was_cut_fails_once_and_is_laid_anew(postgres_url: str) -> N
                 [row] = await db.Prepared(text(query)).fetch(transaction)
             return bool(row[0])
 
-        with pytest.raises(asyncpg.InterfaceError) as failure:
+        with pytest.raises(asyncpg.PostgresError) as failure:
             await asked("SELECT pg_terminate_backend(pg_backend_pid())")
         assert db.is_outage(failure.value)
         found = await asked("SELECT true")

@@ -159,19 +159,19 @@ def kept_as(row: RowMapping) -> Kept:
     return Kept(Standing(**standing | lists), frozenset(row["former_units"]))
 
 
-async def append(transaction: AsyncConnection, events: Sequence[Recorded], dossiers: Sequence[Kept]) -> None:
-    """Add `events` to the log and put each dossier where it stands after them.
+async def add(transaction: AsyncConnection, events: Sequence[Recorded]) -> None:
+    """Add events to the log.
 
     :raises AlreadyThere: an event is in the log already; the transaction has failed.
     """
-    if not events:
-        return
-    await db.copy(transaction, tables.event, events)
-    await keep(transaction, events[0].province, dossiers)
+    if events:
+        await db.copy(transaction, tables.event, events)
 
 
 async def keep(transaction: AsyncConnection, province: str, dossiers: Sequence[Kept]) -> None:
     """Put each dossier where it stands."""
+    if not dossiers:
+        return
     # All of a row changes with its position, so writing it anew by COPY costs PostgreSQL no more than an update.
     codes = [kept.standing.code for kept in dossiers]
     await _LEAVE.fetch(transaction, of_province=province, code=codes)

@@ -1,0 +1,309 @@
+"""What is judged while the commit before is written is recorded as if it had been judged after it."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from datetime import date, datetime
+from typing import Any
+
+import asyncpg
+import orjson
+import pytest
+import sqlalchemy
+from sqlalchemy import ColumnElement, distinct, func, literal_column, select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.contract import Grant, Unit
+from services.dossier import tables, wire
+from services.dossier.catalogues import Catalogues
+from services.dossier.domain import revision
+from services.dossier.intake import EVENTS_AHEAD, EVENTS_REMEMBERED, Intake
+from services.dossier.judging import Answer, Draft, Known
+from services.dossier.store import log
+from services.dossier.store import reference as reference_store
+from services.kit import clock, db
+from services.kit.bell import Bell
+from tests import builders, running
+
+_GRANT = Grant(client="tests", province=running.PROVINCE)
+_MANY = 600
+"""Two requests of so many events are two commits."""
+
+_SLOW_COMMIT = """
+CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.5); RETURN NULL; END $$;
+CREATE CONSTRAINT TRIGGER dawdle AFTER INSERT ON dossier.event DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW WHEN (NEW.id = 'slow-0') EXECUTE FUNCTION dawdle();
+"""
+_FAILING_COMMIT = _SLOW_COMMIT.replace("RETURN NULL", "RAISE 'refused at the commit'")
+
+_NO_DOSSIER_AHEAD_OF_THE_LOG = """
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    IF NEW.position > (SELECT max(position) FROM dossier.event) THEN RAISE 'ahead of the log'; END IF;
+    RETURN NULL;
+END $$;
+CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON dossier.dossier DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION refuse();
+"""
+
+
+def _payments(mark: str, events: int = _MANY, dossiers: int = 20) -> Sequence[wire.Candidate]:
+    """Return payments, in turn of each of the dossiers; their ids are made of `mark` and numbers."""
+    paid = [builders.paid(f"H{n % dossiers}", event_id=f"{mark}-{n}") for n in range(events)]
+    return wire.events(orjson.dumps(paid))[0]
+
+
+@contextlib.asynccontextmanager
+async def _intake(url: str, *, remembered_events: int = EVENTS_REMEMBERED) -> AsyncIterator[tuple[Intake, AsyncEngine]]:
+    """Give an intake that nobody runs yet, and its database."""
+    database = db.engine(url, application="tests", connections=4)
+    yield (
+        Intake(
+            database,
+            catalogues=Catalogues(),
+            queued_events=50_000,
+            recorded=Bell(),
+            remembered_events=remembered_events,
+        ),
+        database,
+    )
+    await database.dispose()
+
+
+async def _execute(url: str, sql: str) -> None:
+    connection = await asyncpg.connect(url)
+    await connection.execute(sql)
+    await connection.close()
+
+
+async def _waiting(
+    intake: Intake, *requests: Sequence[wire.Candidate], grant: Grant = _GRANT
+) -> list[asyncio.Task[Answer]]:
+    """Return the requests as tasks that stand in the queue."""
+    tasks = [asyncio.create_task(intake.submit(grant, request)) for request in requests]
+    await asyncio.sleep(0)
+    return tasks
+
+
+async def _rows(database: AsyncEngine, *columns: Any) -> Sequence[Any]:  # noqa: ANN401 - columns of any type
+    async with database.connect() as transaction:
+        return (await transaction.execute(select(*columns))).all()
+
+
+async def _recorded_at(database: AsyncEngine) -> dict[str, datetime]:
+    """Return when each event was recorded, by its id."""
+    return {row[0]: row[1] for row in await _rows(database, tables.event.c.id, tables.event.c.recorded_at)}
+
+
+def _statuses(answer: Answer) -> set[str]:
+    return {result.status for result in answer.results}
+
+
+@pytest.mark.parametrize(("events", "is_ahead"), [(EVENTS_AHEAD, True), (EVENTS_AHEAD - 1, False)])
+def test_many_that_wait_are_judged_while_those_before_them_are_written_and_few_are_not(
+    database_url: str, events: int, *, is_ahead: bool
+) -> None:
+    async def run() -> None:
+        await _execute(database_url, _SLOW_COMMIT)
+        async with _intake(database_url) as (intake, database):
+            slow, others = await _waiting(intake, _payments("slow", 1_000, 40), _payments("b", events, 40))
+            async with intake.running():
+                await slow
+                answered_at = clock.now()
+                answer = await others
+            recorded_at = await _recorded_at(database)
+
+        assert (recorded_at["b-0"] < answered_at) == is_ahead
+        assert answer.position == 1_000 + events
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("remembered_events", [3, EVENTS_REMEMBERED])
+def test_dossiers_of_requests_judged_ahead_stand_as_their_events_up_to_each_commit_make_them(
+    database_url: str, remembered_events: int
+) -> None:
+    async def run() -> None:
+        await _execute(database_url, _SLOW_COMMIT + _NO_DOSSIER_AHEAD_OF_THE_LOG)
+        async with _intake(database_url, remembered_events=remembered_events) as (intake, database):
+            requests = [_payments(mark, dossiers=200) for mark in ("slow", "b", "c", "d")]
+            tasks = await _waiting(intake, *requests)
+            async with intake.running():
+                answers = await asyncio.gather(*tasks)
+            dossiers = await _rows(database, tables.dossier.c.position, tables.dossier.c.payments)
+
+        assert [answer.position for answer in answers] == [_MANY * n for n in (1, 2, 3, 4)]
+        assert sorted(row.position for row in dossiers) == list(range(4 * _MANY - 199, 4 * _MANY + 1))
+        assert {row.payments for row in dossiers} == {4 * _MANY // 200}
+
+    asyncio.run(run())
+
+
+def test_a_draft_tells_how_dossiers_stand_before_the_one_that_follows_it(database_url: str) -> None:
+    async def known() -> Known:
+        async with _intake(database_url) as (_, database), database.connect() as transaction:
+            head = await log.head(transaction, running.PROVINCE)
+            return Known(await Catalogues().of(transaction, running.PROVINCE, head.reference_version), head)
+
+    first, now = Draft(asyncio.run(known())), clock.now()
+    first.judge(_GRANT, _payments("a"), now)
+    following = first.following()
+    following.judge(_GRANT, _payments("b"), now)
+    first.fold(_MANY)
+    following.fold(_MANY)
+
+    for draft, payments in ((first, _MANY // 20), (following, 2 * _MANY // 20)):
+        assert {kept.standing.payments for kept in draft.dossiers.values()} == {payments}
+
+
+def test_what_was_judged_ahead_of_a_failed_commit_is_judged_again(database_url: str) -> None:
+    async def run() -> None:
+        await _execute(database_url, _FAILING_COMMIT)
+        async with _intake(database_url) as (intake, database):
+            # The same ids again: taken for duplicates as long as the first request seems to be in the log.
+            again = [*_payments("slow")[1:], *_payments("more", 2)]
+            failed, repeated = await _waiting(intake, _payments("slow"), again)
+            async with intake.running():
+                with pytest.raises(asyncpg.PostgresError, match="refused at the commit"):
+                    await failed
+                answer = await repeated
+            dossiers = await _rows(database, tables.dossier.c.payments)
+
+        assert _statuses(answer) == {"accepted"}
+        assert [result.position for result in answer.results] == list(range(1, _MANY + 2))
+        assert sum(row.payments for row in dossiers) == _MANY + 1
+
+    asyncio.run(run())
+
+
+def test_reference_data_put_meanwhile_holds_for_what_was_judged_ahead(database_url: str) -> None:
+    unit = Unit(code="NEW-1", name="Xã Mới", kind="commune", valid_from=date(2026, 1, 1))
+    forwarded = [builders.forwarded(f"F{n}", to_unit="NEW-1") for n in range(_MANY)]
+
+    async def run() -> None:
+        await _execute(database_url, _SLOW_COMMIT)
+        async with _intake(database_url) as (intake, database):
+            slow, others = await _waiting(intake, _payments("slow"), wire.events(orjson.dumps(forwarded))[0])
+            async with intake.running():
+                await asyncio.sleep(0.2)
+                # It gets the province once the first commit is done, before the second one asks for it.
+                async with database.begin() as transaction:
+                    await log.hold(transaction, running.PROVINCE)
+                    changes = revision.changes([], [unit])
+                    await reference_store.put(transaction, running.PROVINCE, changes, client="tests", at=clock.now())
+                    is_first = (await log.head(transaction, running.PROVINCE)).position == _MANY
+                await slow
+                answer = await others
+
+        assert is_first
+        assert _statuses(answer) == {"accepted"}
+
+    asyncio.run(run())
+
+
+def test_what_another_process_records_meanwhile_is_known_to_what_was_judged_ahead(database_url: str) -> None:
+    async def run() -> None:
+        await _execute(database_url, _SLOW_COMMIT)
+        async with _intake(database_url) as (intake, database), _intake(database_url) as (beside, _):
+            slow, others = await _waiting(intake, _payments("slow"), _payments("b"))
+            async with intake.running(), beside.running():
+                await asyncio.sleep(0.2)
+                between = await beside.submit(_GRANT, _payments("between", 20))
+                answers = [await slow, between, await others]
+            dossiers = await _rows(database, tables.dossier.c.payments)
+
+        assert [answer.position for answer in answers] == [_MANY, _MANY + 20, 2 * _MANY + 20]
+        assert {row.payments for row in dossiers} == {(2 * _MANY + 20) // 20}
+
+    asyncio.run(run())
+
+
+def test_requests_whose_judging_ahead_fails_are_recorded_all_the_same(database_url: str) -> None:
+    async def run() -> None:
+        await _execute(database_url, _SLOW_COMMIT)
+        async with _intake(database_url) as (intake, database):
+
+            @sqlalchemy.event.listens_for(database.sync_engine, "checkout")
+            def refuse(*_: object) -> None:
+                if database.pool.checkedout() > 1:  # type: ignore[attr-defined]
+                    msg = "no room for a second connection"
+                    raise OSError(msg)
+
+            tasks = await _waiting(intake, *(_payments(mark) for mark in ("slow", "b", "c")))
+            async with intake.running():
+                answers = await asyncio.gather(*tasks)
+            dossiers = await _rows(database, tables.dossier.c.payments)
+
+        assert [answer.position for answer in answers] == [_MANY, 2 * _MANY, 3 * _MANY]
+        assert {row.payments for row in dossiers} == {3 * _MANY // 20}
+
+    asyncio.run(run())
+
+
+def test_a_request_that_cannot_be_judged_fails_alone_though_it_was_judged_ahead(database_url: str) -> None:
+    async def run() -> None:
+        await _execute(database_url, _SLOW_COMMIT)
+        async with _intake(database_url) as (intake, database):
+            whole, broken = list(_payments("whole")), list(_payments("broken", 300))
+            # The edge makes no such fingerprint; what cannot be hashed stands for the unforeseen.
+            broken[150] = broken[150]._replace(fingerprint="no bytes")  # type: ignore[arg-type]
+            tasks = await _waiting(intake, _payments("slow"), whole, broken)
+            async with intake.running():
+                first, second, failed = await asyncio.gather(*tasks, return_exceptions=True)
+            dossiers = await _rows(database, tables.dossier.c.payments)
+
+        assert isinstance(failed, TypeError)
+        assert isinstance(first, Answer)
+        assert isinstance(second, Answer)
+        assert second.position == 2 * _MANY
+        assert _statuses(second) == {"accepted"}
+        assert sum(row.payments for row in dossiers) == 2 * _MANY
+
+    asyncio.run(run())
+
+
+def test_who_comes_too_late_to_be_judged_ahead_joins_the_commit_all_the_same(database_url: str) -> None:
+    async def run() -> None:
+        await _execute(database_url, _SLOW_COMMIT)
+        async with _intake(database_url) as (intake, database):
+            early = await _waiting(intake, _payments("slow", 1_000, 40), _payments("b", 100, 40))
+            async with intake.running():
+                await asyncio.sleep(0.2)
+                late = await _waiting(intake, _payments("c", 50, 40))
+                await asyncio.gather(*early, *late)
+            xmin: ColumnElement[str] = literal_column("event.xmin::text")
+            [commits] = await _rows(database, func.count(distinct(xmin)), func.max(tables.event.c.position))
+
+        assert tuple(commits) == (2, 1_150)
+
+    asyncio.run(run())
+
+
+def test_who_comes_while_the_province_is_awaited_joins_the_commit(database_url: str) -> None:
+    async def run() -> None:
+        async with _intake(database_url) as (intake, database), intake.running():
+            async with database.begin() as transaction:
+                await log.hold(transaction, running.PROVINCE)
+                early = await _waiting(intake, _payments("early", 1))
+                await asyncio.sleep(0.1)
+                late = await _waiting(intake, _payments("late", 1))
+            await asyncio.gather(*early, *late)
+
+            assert len(set((await _recorded_at(database)).values())) == 1
+
+    asyncio.run(run())
+
+
+def test_another_province_has_its_turn_before_what_is_left_of_the_first(database_url: str) -> None:
+    elsewhere = Grant(client="tests", province="19")
+
+    async def run() -> None:
+        async with _intake(database_url) as (intake, database):
+            first, left = await _waiting(intake, _payments("a"), _payments("b"))
+            [other] = await _waiting(intake, _payments("c"), grant=elsewhere)
+            async with intake.running():
+                await asyncio.gather(first, left, other)
+            recorded_at = await _recorded_at(database)
+
+        assert recorded_at["a-0"] < recorded_at["c-0"] < recorded_at["b-0"]
+
+    asyncio.run(run())
