@@ -1,11 +1,15 @@
 """An answer is put together once: whoever asks the same while nothing it depends on has changed gets the same bytes."""
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-# A province asks for a handful of periods and units at a time; an answer for all its units is about 200 kB.
+# A province asks for a handful of periods and units at a time.
 _KEPT = 256
+
+MOST_BYTES = 16_000_000
+"""Answers for all units of a province are about 200 kB each, and with every event the one before is done with."""
 
 T = TypeVar("T")
 
@@ -19,6 +23,11 @@ class Answer:
     media_type: str
     disposition: str | None = None
 
+    @property
+    def size(self) -> int:
+        """Its bytes."""
+        return len(self.head) + len(self.tail or b"")
+
     def content(self, position: int) -> bytes:
         """Return the bytes of an answer that is true up to `position`."""
         return self.head if self.tail is None else b"%b%d%b" % (self.head, position, self.tail)
@@ -27,9 +36,11 @@ class Answer:
 class Newest(Generic[T]):
     """Holds what was asked for most recently, each under its key, and lets go of what nobody asks for."""
 
-    def __init__(self, most: int = _KEPT) -> None:
-        """Hold at most so many."""
+    def __init__(self, most: int = _KEPT, size: Callable[[T], int] = lambda _: 1) -> None:
+        """Hold at most so many, or as many as have this size together."""
         self._most = most
+        self._size = size
+        self._sizes = 0
         self._kept: OrderedDict[object, T] = OrderedDict()
 
     def get(self, key: object) -> T | None:
@@ -40,7 +51,10 @@ class Newest(Generic[T]):
         return found
 
     def keep(self, key: object, value: T) -> None:
-        """Hold the value, in place of the one that was asked for longest ago."""
+        """Hold the value, in place of those that were asked for longest ago."""
+        if key in self._kept:
+            self._sizes -= self._size(self._kept.pop(key))
         self._kept[key] = value
-        if len(self._kept) > self._most:
-            self._kept.popitem(last=False)
+        self._sizes += self._size(value)
+        while self._sizes > self._most:
+            self._sizes -= self._size(self._kept.popitem(last=False)[1])

@@ -20,8 +20,8 @@ from services.metrics.store import counting, reference
 from services.metrics.store.counting import Touched
 
 _LONG_POLL_SECONDS = 25
-# A larger page counts once what changes again or adds to the same cells: after one that took long, the next has as long
-# to grow. Nobody who reads a rate notices as little as this.
+# A larger page counts once what changes again or adds to the same cells: after one that took long, the next has three
+# times as long to grow, so that at most a quarter of the time goes into counting. Nobody who reads a rate notices it.
 _LINGER_SECONDS, _LONGEST_LINGER_SECONDS = 0.03, 0.25
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.2, 5.0
 

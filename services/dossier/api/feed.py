@@ -21,7 +21,7 @@ from services.dossier.state import State
 from services.dossier.store import log, reads
 from services.dossier.store.log import Head
 from services.dossier.store.reads import FeedEntry, Sought
-from services.kit import door, parameters
+from services.kit import clock, door, parameters
 
 _DEFAULT_PAGE, _LARGEST_PAGE = 1_000, 5_000
 # Each entry of the past is folded anew, which takes fifty times as long as reading one.
@@ -30,6 +30,8 @@ _LARGEST_PAST_PAGE = 1_000
 _TICK_SECONDS = 0.5
 # News for others wakes a limited reader too; in a busy province it looks again no faster than this.
 _BREATH_SECONDS = 0.1
+# Events are given their time before they are on disk; hardly ever as long before.
+_SETTLES_SECONDS = 1.0
 
 _PREFIX = "vn.motcua.dossier."
 _KINDS = [type_.removeprefix(_PREFIX) for type_ in DATA_OF_TYPE]
@@ -170,7 +172,7 @@ def event_json(event: Recorded) -> dict[str, object]:
 
 
 async def _moment(state: State, grant: Grant, as_of: datetime | None, as_of_position: str | None) -> Moment | None:
-    """Return the moment that is asked about, None for now.
+    """Return the moment that is asked about, once all that was being recorded then is there; None for now.
 
     :raises RequestValidationError: it is named twice.
     """
@@ -179,6 +181,10 @@ async def _moment(state: State, grant: Grant, as_of: datetime | None, as_of_posi
     if as_of is not None and as_of_position is not None:
         error = {"type": "as_of_twice", "loc": ("query", "as_of"), "msg": "give as_of or as_of_position, not both"}
         raise RequestValidationError([error])
+    if as_of is not None:
+        # What was being recorded then bears its time, and is there a moment later: it is part of every answer.
+        left = (as_of - clock.now()).total_seconds() + _SETTLES_SECONDS
+        await asyncio.sleep(min(max(left, 0), _SETTLES_SECONDS))
     async with state.database.connect() as transaction:
         if as_of is not None:
             return await past.at_instant(transaction, grant.province, as_of)
