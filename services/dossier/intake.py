@@ -245,8 +245,11 @@ class Intake:
         async with self._ahead_of(commit) as ahead:
             async with log.holding(self._line, commit.province) as transaction:
                 head = await log.head(transaction, commit.province)
+                is_alone = remembered is None or remembered.head.hash == head.hash
                 draft = commit.draft
-                if draft is None or draft.after != head:
+                if draft is not None and draft.after == head:
+                    is_alone = True
+                else:
                     draft = Draft(await self._known(transaction, commit.province, head, remembered))
                     commit.draft, commit.answers = draft, []
                 # Whoever came while the lock was awaited is in time.
@@ -261,7 +264,9 @@ class Intake:
                     await _fold(draft)
                     if commit.may_grow and not anywhere:
                         ahead.draft = draft.following()
-                        ahead.judging = asyncio.create_task(self._judge_ahead(ahead, ahead.draft))
+                        # Where others record too, it would be in vain.
+                        if is_alone:
+                            ahead.judging = asyncio.create_task(self._judge_ahead(ahead, ahead.draft))
                 await log.keep(transaction, commit.province, list(draft.dossiers.values()))
             self._tell(commit)
         _COMMIT_EVENTS.observe(len(draft.events))
@@ -289,13 +294,15 @@ class Intake:
         finally:
             self._writing = False
             self._stirred.set()
-            if ahead.judging is not None and ahead.draft is not None:
-                [failure] = await asyncio.gather(ahead.judging, return_exceptions=True)
-                if failure is None:
-                    ahead.draft.known.forget_all_but(self._remembered_events, ahead.draft.touched)
-                    self._remembered = {ahead.province: ahead.draft.known}
-                else:
-                    _log.warning("events of province %s are judged again: %r", ahead.province, failure)
+            if ahead.draft is not None:
+                known = ahead.draft.known
+                try:
+                    if ahead.judging is not None:
+                        await ahead.judging
+                    known.forget_all_but(self._remembered_events, ahead.draft.touched)
+                    self._remembered = {ahead.province: known}
+                except Exception as error:  # noqa: BLE001 - whatever it is, it happens again where it can be answered
+                    _log.warning("events of province %s are judged again: %r", ahead.province, error)
                     ahead.draft, ahead.answers = None, []
                 if ahead.submissions:
                     self._ahead = ahead

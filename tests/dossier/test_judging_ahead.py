@@ -118,6 +118,24 @@ def test_many_that_wait_are_judged_while_those_before_them_are_written_and_few_a
     asyncio.run(run())
 
 
+def test_nothing_is_judged_ahead_after_another_process_has_recorded(database_url: str) -> None:
+    async def run() -> None:
+        await _execute(database_url, _SLOW_COMMIT)
+        async with _intake(database_url) as (intake, database), _intake(database_url) as (beside, _):
+            async with intake.running(), beside.running():
+                for writer, mark in ((intake, "first"), (beside, "between")):
+                    await writer.submit(_GRANT, _payments(mark, 1))
+                slow, others = await _waiting(intake, _payments("slow", 1_000, 40), _payments("b", EVENTS_AHEAD, 40))
+                await slow
+                answered_at = clock.now()
+                await others
+            recorded_at = await _recorded_at(database)
+
+        assert recorded_at["b-0"] > answered_at
+
+    asyncio.run(run())
+
+
 @pytest.mark.parametrize("remembered_events", [3, EVENTS_REMEMBERED])
 def test_dossiers_of_requests_judged_ahead_stand_as_their_events_up_to_each_commit_make_them(
     database_url: str, remembered_events: int
