@@ -17,6 +17,8 @@ from tests import databases, running
 
 _URL = "MOTCUA_TEST_POSTGRES_URL"
 _TEMPLATE = "motcua_template"
+_LOADED = "motcua_template_loaded"
+"""The same with Lạng Sơn's reference data, which takes longer to load than most tests take."""
 _server = pytest.StashKey[tuple[embedded.Server, Path]]()
 _numbers = count(1)
 
@@ -39,6 +41,10 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ[_URL] = server.url
     asyncio.run(databases.execute(server.url, f"CREATE DATABASE {_TEMPLATE}"))
     migrations.upgrade(databases.named(server.url, _TEMPLATE))
+    asyncio.run(databases.execute(server.url, f"CREATE DATABASE {_LOADED} TEMPLATE {_TEMPLATE}"))
+    with running.system(databases.named(server.url, _LOADED)) as system:
+        system.load_reference()
+        system.await_units()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -69,9 +75,9 @@ def empty_database_url(postgres_url: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def database_url(postgres_url: str) -> Iterator[str]:
-    """Make a migrated, empty database of the test's own."""
-    yield from _database(postgres_url, _TEMPLATE)
+def database_url(postgres_url: str, request: pytest.FixtureRequest) -> Iterator[str]:
+    """Make a migrated database of the test's own, empty but for the reference data where it is that of `system`."""
+    yield from _database(postgres_url, _LOADED if "system" in request.fixturenames else _TEMPLATE)
 
 
 def _database(postgres_url: str, template: str) -> Iterator[str]:
@@ -84,5 +90,4 @@ def _database(postgres_url: str, template: str) -> Iterator[str]:
 def system(database_url: str) -> Iterator[running.System]:
     """Dossier, metrics and gateway over real HTTP, with Lạng Sơn's reference data and nothing recorded."""
     with running.system(database_url) as started:
-        started.load_reference()
         yield started

@@ -217,8 +217,7 @@ class Intake:
     async def _write(self, commit: _Commit) -> None:
         """Record the requests in one transaction and answer each; one that cannot be recorded fails alone."""
         try:
-            with _COMMIT_SECONDS.time():
-                await self._record(commit)
+            await self._record(commit)
         except Exception as error:  # noqa: BLE001 - the writer must outlive any one request; the error is its answer
             # If the database could not be reached, nothing has joined yet; who waits is to be told.
             self._join(commit)
@@ -241,7 +240,7 @@ class Intake:
 
         :raises AlreadyThere: an id stands elsewhere in the log; nothing was recorded.
         """
-        remembered = self._remembered.pop(commit.province, None)
+        began, remembered = clock.monotonic(), self._remembered.pop(commit.province, None)
         async with self._ahead_of(commit) as ahead:
             async with log.holding(self._line, commit.province) as transaction:
                 head = await log.head(transaction, commit.province)
@@ -268,8 +267,9 @@ class Intake:
                         if is_alone:
                             ahead.judging = asyncio.create_task(self._judge_ahead(ahead, ahead.draft))
                 await log.keep(transaction, commit.province, list(draft.dossiers.values()))
+            _COMMIT_SECONDS.observe(clock.monotonic() - began)
+            _COMMIT_EVENTS.observe(len(draft.events))
             self._tell(commit)
-        _COMMIT_EVENTS.observe(len(draft.events))
 
     def _tell(self, commit: _Commit) -> None:
         """Answer the requests, now that they are on disk, and wake whoever waits for something new."""

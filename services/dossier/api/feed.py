@@ -26,8 +26,6 @@ from services.kit import clock, door, parameters
 _DEFAULT_PAGE, _LARGEST_PAGE = 1_000, 5_000
 # Each entry of the past is folded anew, which takes fifty times as long as reading one.
 _LARGEST_PAST_PAGE = 1_000
-# A stopping process is noticed at this pace.
-_TICK_SECONDS = 0.5
 # News for others wakes a limited reader too; in a busy province it looks again no faster than this.
 _BREATH_SECONDS = 0.1
 # Events are given their time before they are on disk; hardly ever as long before.
@@ -246,7 +244,14 @@ async def _news(state: State, request: Request, province: str, seen: Head, deadl
     if state.long_polls.locked():
         return False
     async with state.long_polls:
-        while (left := deadline - asyncio.get_running_loop().time()) > 0 and not stopping.is_set():
-            if await state.watch.newer(province, seen, min(_TICK_SECONDS, left)):
-                return True
-    return False
+        left = deadline - asyncio.get_running_loop().time()
+        if left <= 0 or stopping.is_set():
+            return False
+        waiting = asyncio.create_task(state.watch.newer(province, seen, left)), asyncio.create_task(stopping.wait())
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            newer, _ = waiting
+            return newer.done() and newer.result()
+        finally:
+            for task in waiting:
+                task.cancel()
