@@ -55,6 +55,17 @@ def test_of_two_who_wait_in_one_seat_one_is_answered_at_once(database_url: str) 
     assert longer >= 4
 
 
+def test_who_waits_is_answered_when_the_process_stops(database_url: str) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        with _beside(database_url) as reader:
+            feed = f"{reader.base_url}/v1/feed"
+            waiting = pool.submit(httpx.get, feed, params={"wait": 20}, headers=dict(reader.headers), timeout=30)
+            time.sleep(0.5)
+        answer = waiting.result(10)
+
+    assert (answer.status_code, answer.json()["entries"]) == (200, [])
+
+
 @pytest.mark.parametrize("path", ["/v1/feed", "/v1/events"])
 def test_what_another_process_recorded_wakes_a_reader(system: System, path: str) -> None:
     with _beside(system.database_url) as reader, system.client() as sender, ThreadPoolExecutor(1) as pool:
