@@ -12,6 +12,7 @@ from collections import Counter as Tally
 from collections import deque
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from itertools import accumulate
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -35,6 +36,9 @@ EVENTS_AHEAD = 100
 
 # Others have their turn in between; to fold as many takes a third of a millisecond.
 _FOLDED_AT_ONCE = 10
+
+# An event bears the instant at which it was judged, and is to be on disk soon after.
+_STALE_AFTER = timedelta(seconds=0.5)
 
 # Most events are about dossiers that were written about lately; each event remembered takes little over a kilobyte.
 EVENTS_REMEMBERED = 20_000
@@ -204,7 +208,8 @@ class Intake:
 
     def _join(self, commit: _Commit) -> None:
         """Make what waits part of the commit, as far as there is room; then it is another province's turn."""
-        if not commit.may_grow or commit.province not in self._waiting:
+        if not commit.may_grow or self._ahead is not None or commit.province not in self._waiting:
+            # What is judged ahead already came before what waits.
             return
         waiting = self._waiting.pop(commit.province)
         room = EVENTS_PER_COMMIT - commit.events
@@ -219,8 +224,9 @@ class Intake:
         try:
             await self._record(commit)
         except Exception as error:  # noqa: BLE001 - the writer must outlive any one request; the error is its answer
-            # If the database could not be reached, nothing has joined yet; who waits is to be told.
-            self._join(commit)
+            if not commit.submissions:
+                # The database could not be reached, and nothing has joined yet; who waits is to be told.
+                self._join(commit)
             if len(commit.submissions) == 1 or db.is_outage(error):
                 _fail(commit.submissions, error)
                 return
@@ -246,7 +252,7 @@ class Intake:
                 head = await log.head(transaction, commit.province)
                 is_alone = remembered is None or remembered.head.hash == head.hash
                 draft = commit.draft
-                if draft is not None and draft.after == head:
+                if draft is not None and draft.after == head and draft.age(clock.now()) < _STALE_AFTER:
                     is_alone = True
                 else:
                     draft = Draft(await self._known(transaction, commit.province, head, remembered))

@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from services.contract import AnyEvent, Corrected, Grant, Received, vietnamese_day
@@ -55,11 +55,13 @@ class Known:
     histories: OrderedDict[str, list[Occurrence]] = field(default_factory=OrderedDict)
 
     def forget_all_but(self, events: int, needed: Collection[str]) -> None:
-        """Keep no more than so many events, as far as none of a `needed` dossier would have to go.
+        """Keep no more than so many events, besides those of `needed` dossiers.
 
         Those known for longest go first; they are the likeliest to have ended.
         """
-        while len(self.recorded) > events and next(iter(self.histories)) not in needed:
+        for code in needed:
+            self.histories.move_to_end(code)
+        while len(self.recorded) > events and len(self.histories) > len(needed):
             _, history = self.histories.popitem(last=False)
             for occurrence in history:
                 del self.recorded[occurrence.key]
@@ -82,6 +84,10 @@ class Draft:
         """Return the draft of the next commit; this one is folded first, since what is known tells of both then."""
         self.fold(len(self._unfolded))
         return Draft(self.known)
+
+    def age(self, now: datetime) -> timedelta:
+        """Return how long ago the first of its events was judged."""
+        return now - self.events[0].recorded_at if self.events else timedelta()
 
     @property
     def touched(self) -> Collection[str]:

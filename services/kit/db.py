@@ -1,5 +1,6 @@
 """Every process reaches PostgreSQL in one way: SQLAlchemy Core over asyncpg, rows in bulk as parallel arrays."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import fields
@@ -216,15 +217,15 @@ class Line:
         """Begin a transaction that holds the advisory lock named by `keys`; it commits where the block ends well."""
         connection = await self._connected()
         driver, is_confused = _driver(connection), False
-        lock_number = await self._lock_number(connection, "/".join(keys))
         try:
+            lock_number = await self._lock_number(connection, "/".join(keys))
             # A statement sees what was committed before it began: whatever is to be read comes after the lock.
             await driver.execute(f"BEGIN; SELECT pg_advisory_xact_lock({lock_number})")
             yield connection
             await driver.execute("COMMIT")
         except BaseException as error:
-            # If the server went away in the middle of an answer, the driver waits for the rest of it.
-            is_confused = isinstance(error, asyncpg.InternalClientError)
+            # Where an answer was cut off or not awaited, nobody knows what has become of the transaction.
+            is_confused = isinstance(error, asyncpg.InternalClientError | TimeoutError | asyncio.CancelledError)
             if driver.is_in_transaction() and not (is_confused or driver.is_closed()):
                 await driver.execute("ROLLBACK")
             raise

@@ -8,8 +8,8 @@ from typing import Generic, TypeVar
 # A province asks for a handful of periods and units at a time.
 _KEPT = 256
 
-MOST_BYTES = 16_000_000
-"""Answers for all units of a province are about 200 kB each, and with every event the one before is done with."""
+# Answers for all units of a province are about 200 kB each, and with every event the one before is done with.
+_KEPT_BYTES = 16_000_000
 
 T = TypeVar("T")
 
@@ -36,11 +36,12 @@ class Answer:
 class Newest(Generic[T]):
     """Holds what was asked for most recently, each under its key, and lets go of what nobody asks for."""
 
-    def __init__(self, most: int = _KEPT, size: Callable[[T], int] = lambda _: 1) -> None:
-        """Hold at most so many, or as many as have this size together."""
-        self._most = most
-        self._size = size
-        self._sizes = 0
+    def __init__(
+        self, most: int = _KEPT, size: Callable[[T], int] = lambda _: 0, most_bytes: int = _KEPT_BYTES
+    ) -> None:
+        """Hold at most so many, and no more than so many bytes of what has a size."""
+        self._most, self._most_bytes, self._size = most, most_bytes, size
+        self._bytes = 0
         self._kept: OrderedDict[object, T] = OrderedDict()
 
     def get(self, key: object) -> T | None:
@@ -53,8 +54,10 @@ class Newest(Generic[T]):
     def keep(self, key: object, value: T) -> None:
         """Hold the value, in place of those that were asked for longest ago."""
         if key in self._kept:
-            self._sizes -= self._size(self._kept.pop(key))
+            self._bytes -= self._size(self._kept.pop(key))
+        if self._size(value) > self._most_bytes:
+            return
         self._kept[key] = value
-        self._sizes += self._size(value)
-        while self._sizes > self._most:
-            self._sizes -= self._size(self._kept.popitem(last=False)[1])
+        self._bytes += self._size(value)
+        while len(self._kept) > self._most or self._bytes > self._most_bytes:
+            self._bytes -= self._size(self._kept.popitem(last=False)[1])

@@ -76,6 +76,8 @@ async def _follow_forever(database: AsyncEngine, source: Source, province: str, 
             began = clock.monotonic()
             position = await count_page(database, source, province, read)
             took = clock.monotonic() - began
+            if read.page.entries:
+                await progress.look(province)
         except Exception as error:  # noqa: BLE001 - following outlives any failure; the lag tells operators of it
             behind = True
             _log.warning("the feed of province %s is not counted; again in %.1f s: %r", province, pause, error)
@@ -89,7 +91,6 @@ async def _follow_forever(database: AsyncEngine, source: Source, province: str, 
         _POSITION.labels(province).set(position)
         _HEAD.labels(province).set(read.page.head)
         if read.page.entries:
-            await progress.look(province)
             if not behind:
                 await asyncio.sleep(min(max(_LINGER_SECONDS, 3 * took), _LONGEST_LINGER_SECONDS))
         elif read.reference_version == reached.reference_version:

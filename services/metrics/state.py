@@ -7,7 +7,7 @@ from operator import attrgetter
 import httpx
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from services.metrics.answers import MOST_BYTES, Answer, Newest
+from services.metrics.answers import Answer, Newest
 from services.metrics.asking import Ask, Told
 from services.metrics.held import HeldFigures
 from services.metrics.progress import Progress, Reached
@@ -25,8 +25,8 @@ class State:
     progress: Progress
     reference: HeldReference = field(default_factory=HeldReference)
     held: HeldFigures = field(default_factory=HeldFigures)
-    answers: Newest[Answer] = field(default_factory=lambda: Newest(MOST_BYTES, attrgetter("size")))
-    compressed: Newest[bytes] = field(default_factory=lambda: Newest(MOST_BYTES, len))
+    answers: Newest[Answer] = field(default_factory=lambda: Newest(size=attrgetter("size")))
+    compressed: Newest[bytes] = field(default_factory=lambda: Newest(size=len))
     """Answers compressed by gzip, each under its validator and position."""
     told: Newest[Told] = field(default_factory=Newest)
     asked: Newest[Ask] = field(default_factory=Newest)

@@ -30,7 +30,7 @@ _MANY = 600
 """Two requests of so many events are two commits."""
 
 _SLOW_COMMIT = """
-CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.5); RETURN NULL; END $$;
+CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.3); RETURN NULL; END $$;
 CREATE CONSTRAINT TRIGGER dawdle AFTER INSERT ON dossier.event DEFERRABLE INITIALLY DEFERRED
     FOR EACH ROW WHEN (NEW.id = 'slow-0') EXECUTE FUNCTION dawdle();
 """
@@ -92,6 +92,13 @@ async def _rows(database: AsyncEngine, *columns: Any) -> Sequence[Any]:  # noqa:
 async def _recorded_at(database: AsyncEngine) -> dict[str, datetime]:
     """Return when each event was recorded, by its id."""
     return {row[0]: row[1] for row in await _rows(database, tables.event.c.id, tables.event.c.recorded_at)}
+
+
+async def _known(url: str) -> Known:
+    """Return what is known of an empty log."""
+    async with _intake(url) as (_, database), database.connect() as transaction:
+        head = await log.head(transaction, running.PROVINCE)
+        return Known(await Catalogues().of(transaction, running.PROVINCE, head.reference_version), head)
 
 
 def _statuses(answer: Answer) -> set[str]:
@@ -157,12 +164,7 @@ def test_dossiers_of_requests_judged_ahead_stand_as_their_events_up_to_each_comm
 
 
 def test_a_draft_tells_how_dossiers_stand_before_the_one_that_follows_it(database_url: str) -> None:
-    async def known() -> Known:
-        async with _intake(database_url) as (_, database), database.connect() as transaction:
-            head = await log.head(transaction, running.PROVINCE)
-            return Known(await Catalogues().of(transaction, running.PROVINCE, head.reference_version), head)
-
-    first, now = Draft(asyncio.run(known())), clock.now()
+    first, now = Draft(asyncio.run(_known(database_url))), clock.now()
     first.judge(_GRANT, _payments("a"), now)
     following = first.following()
     following.judge(_GRANT, _payments("b"), now)
@@ -202,7 +204,7 @@ def test_reference_data_put_meanwhile_holds_for_what_was_judged_ahead(database_u
         async with _intake(database_url) as (intake, database):
             slow, others = await _waiting(intake, _payments("slow"), wire.events(orjson.dumps(forwarded))[0])
             async with intake.running():
-                await asyncio.sleep(0.2)
+                await asyncio.sleep(0.1)
                 # It gets the province once the first commit is done, before the second one asks for it.
                 async with database.begin() as transaction:
                     await log.hold(transaction, running.PROVINCE)
@@ -224,7 +226,7 @@ def test_what_another_process_records_meanwhile_is_known_to_what_was_judged_ahea
         async with _intake(database_url) as (intake, database), _intake(database_url) as (beside, _):
             slow, others = await _waiting(intake, _payments("slow"), _payments("b"))
             async with intake.running(), beside.running():
-                await asyncio.sleep(0.2)
+                await asyncio.sleep(0.1)
                 between = await beside.submit(_GRANT, _payments("between", 20))
                 answers = [await slow, between, await others]
             dossiers = await _rows(database, tables.dossier.c.payments)
@@ -279,13 +281,63 @@ def test_a_request_that_cannot_be_judged_fails_alone_though_it_was_judged_ahead(
     asyncio.run(run())
 
 
+def test_parts_of_a_request_are_recorded_in_their_order_though_the_commit_before_failed(database_url: str) -> None:
+    async def run() -> None:
+        async with _intake(database_url) as (before, _), before.running():
+            elsewhere = builders.paid("elsewhere", event_id="taken-0")
+            await before.submit(_GRANT, wire.events(orjson.dumps([elsewhere]))[0])
+        async with _intake(database_url) as (intake, database), intake.running():
+            # An id that stands under another dossier lets the first commit of the hundred fail.
+            taken = wire.events(orjson.dumps([builders.paid("H9", event_id="taken-0")]))[0]
+            first, second = _payments("a", 1_000, 40), _payments("b", 400, 40)
+            twice = [*first, *second, second[0]._replace(fingerprint=b"another content.")]
+            few, many = await _waiting(intake, [*_payments("few", 99), *taken], twice)
+            answers = [await few, await many]
+            recorded_at = await _recorded_at(database)
+
+        assert [answer.results[-1].status for answer in answers] == ["conflict", "conflict"]
+        assert recorded_at["few-0"] < recorded_at["a-0"] < recorded_at["b-0"]
+
+    asyncio.run(run())
+
+
+def test_what_was_judged_ahead_long_ago_is_judged_again(database_url: str) -> None:
+    async def run() -> None:
+        await _execute(database_url, _SLOW_COMMIT)
+        async with _intake(database_url) as (intake, database):
+            tasks = await _waiting(intake, _payments("slow"), _payments("b"))
+            async with intake.running():
+                await asyncio.sleep(0.1)
+                async with database.begin() as transaction:
+                    await log.hold(transaction, running.PROVINCE)
+                    await asyncio.sleep(0.6)
+                    free_at = clock.now()
+                await asyncio.gather(*tasks)
+            recorded_at = await _recorded_at(database)
+
+        # Whoever asks how things stood a second ago may rely on all of that being there.
+        assert recorded_at["b-0"] > free_at
+
+    asyncio.run(run())
+
+
+def test_what_is_needed_or_was_learned_last_is_remembered_and_nothing_else(database_url: str) -> None:
+    draft = Draft(asyncio.run(_known(database_url)))
+    draft.judge(_GRANT, _payments("a", 100, 10), clock.now())
+
+    draft.known.forget_all_but(35, ["H0", "H4"])
+
+    assert list(draft.known.histories) == ["H9", "H0", "H4"]
+    assert len(draft.known.recorded) == 30
+
+
 def test_who_comes_too_late_to_be_judged_ahead_joins_the_commit_all_the_same(database_url: str) -> None:
     async def run() -> None:
         await _execute(database_url, _SLOW_COMMIT)
         async with _intake(database_url) as (intake, database):
             early = await _waiting(intake, _payments("slow", 1_000, 40), _payments("b", 100, 40))
             async with intake.running():
-                await asyncio.sleep(0.2)
+                await asyncio.sleep(0.1)
                 late = await _waiting(intake, _payments("c", 50, 40))
                 await asyncio.gather(*early, *late)
             xmin: ColumnElement[str] = literal_column("event.xmin::text")

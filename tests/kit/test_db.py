@@ -187,6 +187,58 @@ def test_a_line_that_was_cut_fails_once_and_is_laid_anew(postgres_url: str) -> N
     assert asyncio.run(again())
 
 
+def test_a_line_that_was_cut_before_another_lock_is_taken_is_laid_anew(postgres_url: str) -> None:
+    async def pids() -> tuple[int, int]:
+        database = _engine(postgres_url)
+        line = db.Line(database)
+
+        async def pid(lock: str) -> int:
+            async with line.holding("tests", lock) as transaction:
+                [row] = await db.Prepared(text("SELECT pg_backend_pid()")).fetch(transaction)
+            return int(row[0])
+
+        first = await pid("one")
+        async with database.connect() as beside:
+            await beside.execute(text(f"SELECT pg_terminate_backend({first})"))
+        with pytest.raises(db.FAILURES) as failure:
+            await pid("two")
+        assert db.is_outage(failure.value)
+        second = await pid("two")
+        await line.release()
+        await database.dispose()
+        return first, second
+
+    first, second = asyncio.run(pids())
+
+    assert first != second
+
+
+def test_who_gives_up_waiting_for_a_lock_leaves_no_transaction_behind(postgres_url: str) -> None:
+    async def left() -> Sequence[object]:
+        database = db.engine(postgres_url, application="given up", connections=2)
+        line = db.Line(database)
+
+        async def hold() -> None:
+            async with line.holding("tests", "given up"):
+                pass
+
+        async with database.begin() as beside:
+            await db.lock(beside, "tests", "given up")
+            waiting = asyncio.create_task(hold())
+            await asyncio.sleep(0.3)
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
+        await asyncio.sleep(0.1)
+        await line.release()
+        query = "SELECT state FROM pg_stat_activity WHERE application_name = 'given up' AND state LIKE 'idle in %'"
+        async with database.connect() as connection:
+            rows = (await connection.execute(text(query))).all()
+        await database.dispose()
+        return rows
+
+    assert asyncio.run(left()) == []
+
+
 def test_writers_of_two_provinces_do_not_wait_for_each_other(postgres_url: str) -> None:
     async def both() -> None:
         database = _engine(postgres_url)

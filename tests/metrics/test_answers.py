@@ -14,7 +14,7 @@ def test_as_many_are_held_as_may_be_and_who_was_asked_for_last_is_held_longest()
 
 
 def test_no_more_bytes_are_held_than_may_be_however_often_an_answer_is_replaced() -> None:
-    held: Newest[bytes] = Newest(10, len)
+    held: Newest[bytes] = Newest(9, len, 10)
     for _ in range(5):
         held.keep("a", b"1234")
     held.keep("b", b"123456")
@@ -23,4 +23,4 @@ def test_no_more_bytes_are_held_than_may_be_however_often_an_answer_is_replaced(
     held.keep("c", b"1")
     assert (held.get("a"), held.get("b"), held.get("c")) == (None, b"123456", b"1")
     held.keep("d", b"too large by itself")
-    assert [held.get(key) for key in "bcd"] == [None, None, None]
+    assert [held.get(key) for key in "bcd"] == [b"123456", b"1", None]

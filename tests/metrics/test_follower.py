@@ -9,9 +9,10 @@ from typing import Any
 import httpx
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.contract import FeedPage, Standing
+from services.contract import FEED_PAGE, FeedPage, Standing
 from services.metrics import feed, follower
 from services.metrics.follower import Source
+from services.metrics.progress import Progress, Reached
 from services.metrics.store import counting
 from services.metrics.store.counting import Checkpoint
 from tests.metrics.standings import database, numbered, resolved, standing
@@ -65,6 +66,48 @@ def test_two_followers_at_once_count_every_page_once(database_url: str) -> None:
                 return received, (await counting.checkpoint(transaction, PROVINCE)).position
 
     assert asyncio.run(counted()) == (5, 20)
+
+
+class _FaintProgress(Progress):
+    """One whose first looks find no database."""
+
+    left = 2
+
+    async def look(self, province: str) -> Reached:
+        """Fail, then look."""
+        if self.left:
+            self.left -= 1
+            msg = "no database"
+            raise OSError(msg)
+        return await super().look(province)
+
+
+def test_following_outlives_a_look_at_how_far_is_counted_that_fails(database_url: str) -> None:
+    entries = numbered([standing(code="H1"), standing(code="H2"), standing(code="H3")])
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        after = int(request.url.params["after"])
+        return httpx.Response(
+            200,
+            content=FEED_PAGE.dump_json(_page(*entries[after : after + 1], after=after).page),
+            headers={"Motcua-Reference": "0"},
+        )
+
+    async def counted() -> int:
+        async with (
+            database(database_url, connections=4) as engine,
+            httpx.AsyncClient(base_url="http://dossier", transport=httpx.MockTransport(answer)) as dossier,
+        ):
+            source, progress = Source(dossier, "", 10), _FaintProgress(engine)
+            async with follower.following(engine, source, [PROVINCE], progress), asyncio.timeout(20):
+                while True:
+                    await progress.wait(0.1)
+                    async with engine.connect() as transaction:
+                        reached = await counting.checkpoint(transaction, PROVINCE)
+                    if reached.position == len(entries):
+                        return reached.position
+
+    assert asyncio.run(counted()) == len(entries)
 
 
 def test_what_changes_is_counted_in_place_of_what_it_was(database_url: str) -> None:
