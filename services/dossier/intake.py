@@ -250,12 +250,14 @@ class Intake:
         async with self._ahead_of(commit) as ahead:
             async with log.holding(self._line, commit.province) as transaction:
                 head = await log.head(transaction, commit.province)
+                # A hash names all of the log up to its event: what was known when it was the newest is still true.
                 is_alone = remembered is None or remembered.head.hash == head.hash
                 draft = commit.draft
                 if draft is not None and draft.after == head and draft.age(clock.now()) < _STALE_AFTER:
                     is_alone = True
                 else:
-                    draft = Draft(await self._known(transaction, commit.province, head, remembered))
+                    still_true = remembered if is_alone else None
+                    draft = Draft(await self._known(transaction, commit.province, head, still_true))
                     commit.draft, commit.answers = draft, []
                 # Whoever came while the lock was awaited is in time.
                 self._join(commit)
@@ -339,12 +341,9 @@ class Intake:
     async def _known(
         self, transaction: AsyncConnection, province: str, head: Head, remembered: Known | None = None
     ) -> Known:
-        """Return what is known of a log with this head before anything of it is read.
-
-        An event's hash names all of the log up to it: what was known when it was the newest is true while it is.
-        """
+        """Return what is known of a log with this head before anything of it is read, besides what is `remembered`."""
         known = Known(await self._catalogues.of(transaction, province, head.reference_version), head)
-        if remembered is not None and remembered.head.hash == head.hash:
+        if remembered is not None:
             known.recorded, known.histories = remembered.recorded, remembered.histories
         return known
 

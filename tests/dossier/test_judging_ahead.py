@@ -23,18 +23,14 @@ from services.dossier.store import log
 from services.dossier.store import reference as reference_store
 from services.kit import clock, db
 from services.kit.bell import Bell
-from tests import builders, running
+from tests import builders, databases, running
 
 _GRANT = Grant(client="tests", province=running.PROVINCE)
 _MANY = 600
 """Two requests of so many events are two commits."""
 
-_SLOW_COMMIT = """
-CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.3); RETURN NULL; END $$;
-CREATE CONSTRAINT TRIGGER dawdle AFTER INSERT ON dossier.event DEFERRABLE INITIALLY DEFERRED
-    FOR EACH ROW WHEN (NEW.id = 'slow-0') EXECUTE FUNCTION dawdle();
-"""
-_FAILING_COMMIT = _SLOW_COMMIT.replace("RETURN NULL", "RAISE 'refused at the commit'")
+_SLOW_COMMIT = databases.slow_commit(0.3, of="slow-0")
+_FAILING_COMMIT = databases.slow_commit(0.3, of="slow-0", then="RAISE 'refused at the commit'")
 
 _NO_DOSSIER_AHEAD_OF_THE_LOG = """
 CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
@@ -67,12 +63,6 @@ async def _intake(url: str, *, remembered_events: int = EVENTS_REMEMBERED) -> As
         database,
     )
     await database.dispose()
-
-
-async def _execute(url: str, sql: str) -> None:
-    connection = await asyncpg.connect(url)
-    await connection.execute(sql)
-    await connection.close()
 
 
 async def _waiting(
@@ -110,7 +100,7 @@ def test_many_that_wait_are_judged_while_those_before_them_are_written_and_few_a
     database_url: str, events: int, *, is_ahead: bool
 ) -> None:
     async def run() -> None:
-        await _execute(database_url, _SLOW_COMMIT)
+        await databases.execute(database_url, databases.slow_commit(0.1, of="slow-0"))
         async with _intake(database_url) as (intake, database):
             slow, others = await _waiting(intake, _payments("slow", 1_000, 40), _payments("b", events, 40))
             async with intake.running():
@@ -127,7 +117,7 @@ def test_many_that_wait_are_judged_while_those_before_them_are_written_and_few_a
 
 def test_nothing_is_judged_ahead_after_another_process_has_recorded(database_url: str) -> None:
     async def run() -> None:
-        await _execute(database_url, _SLOW_COMMIT)
+        await databases.execute(database_url, _SLOW_COMMIT)
         async with _intake(database_url) as (intake, database), _intake(database_url) as (beside, _):
             async with intake.running(), beside.running():
                 for writer, mark in ((intake, "first"), (beside, "between")):
@@ -148,7 +138,7 @@ def test_dossiers_of_requests_judged_ahead_stand_as_their_events_up_to_each_comm
     database_url: str, remembered_events: int
 ) -> None:
     async def run() -> None:
-        await _execute(database_url, _SLOW_COMMIT + _NO_DOSSIER_AHEAD_OF_THE_LOG)
+        await databases.execute(database_url, _SLOW_COMMIT + _NO_DOSSIER_AHEAD_OF_THE_LOG)
         async with _intake(database_url, remembered_events=remembered_events) as (intake, database):
             requests = [_payments(mark, dossiers=200) for mark in ("slow", "b", "c", "d")]
             tasks = await _waiting(intake, *requests)
@@ -177,7 +167,7 @@ def test_a_draft_tells_how_dossiers_stand_before_the_one_that_follows_it(databas
 
 def test_what_was_judged_ahead_of_a_failed_commit_is_judged_again(database_url: str) -> None:
     async def run() -> None:
-        await _execute(database_url, _FAILING_COMMIT)
+        await databases.execute(database_url, _FAILING_COMMIT)
         async with _intake(database_url) as (intake, database):
             # The same ids again: taken for duplicates as long as the first request seems to be in the log.
             again = [*_payments("slow")[1:], *_payments("more", 2)]
@@ -200,11 +190,11 @@ def test_reference_data_put_meanwhile_holds_for_what_was_judged_ahead(database_u
     forwarded = [builders.forwarded(f"F{n}", to_unit="NEW-1") for n in range(_MANY)]
 
     async def run() -> None:
-        await _execute(database_url, _SLOW_COMMIT)
+        await databases.execute(database_url, _SLOW_COMMIT)
         async with _intake(database_url) as (intake, database):
             slow, others = await _waiting(intake, _payments("slow"), wire.events(orjson.dumps(forwarded))[0])
             async with intake.running():
-                await asyncio.sleep(0.1)
+                await databases.slow_commit_under_way(database_url)
                 # It gets the province once the first commit is done, before the second one asks for it.
                 async with database.begin() as transaction:
                     await log.hold(transaction, running.PROVINCE)
@@ -222,11 +212,11 @@ def test_reference_data_put_meanwhile_holds_for_what_was_judged_ahead(database_u
 
 def test_what_another_process_records_meanwhile_is_known_to_what_was_judged_ahead(database_url: str) -> None:
     async def run() -> None:
-        await _execute(database_url, _SLOW_COMMIT)
+        await databases.execute(database_url, _SLOW_COMMIT)
         async with _intake(database_url) as (intake, database), _intake(database_url) as (beside, _):
             slow, others = await _waiting(intake, _payments("slow"), _payments("b"))
             async with intake.running(), beside.running():
-                await asyncio.sleep(0.1)
+                await databases.slow_commit_under_way(database_url)
                 between = await beside.submit(_GRANT, _payments("between", 20))
                 answers = [await slow, between, await others]
             dossiers = await _rows(database, tables.dossier.c.payments)
@@ -239,7 +229,7 @@ def test_what_another_process_records_meanwhile_is_known_to_what_was_judged_ahea
 
 def test_requests_whose_judging_ahead_fails_are_recorded_all_the_same(database_url: str) -> None:
     async def run() -> None:
-        await _execute(database_url, _SLOW_COMMIT)
+        await databases.execute(database_url, _SLOW_COMMIT)
         async with _intake(database_url) as (intake, database):
 
             @sqlalchemy.event.listens_for(database.sync_engine, "checkout")
@@ -261,7 +251,7 @@ def test_requests_whose_judging_ahead_fails_are_recorded_all_the_same(database_u
 
 def test_a_request_that_cannot_be_judged_fails_alone_though_it_was_judged_ahead(database_url: str) -> None:
     async def run() -> None:
-        await _execute(database_url, _SLOW_COMMIT)
+        await databases.execute(database_url, _SLOW_COMMIT)
         async with _intake(database_url) as (intake, database):
             whole, broken = list(_payments("whole")), list(_payments("broken", 300))
             # The edge makes no such fingerprint; what cannot be hashed stands for the unforeseen.
@@ -303,11 +293,11 @@ def test_parts_of_a_request_are_recorded_in_their_order_though_the_commit_before
 
 def test_what_was_judged_ahead_long_ago_is_judged_again(database_url: str) -> None:
     async def run() -> None:
-        await _execute(database_url, _SLOW_COMMIT)
+        await databases.execute(database_url, _SLOW_COMMIT)
         async with _intake(database_url) as (intake, database):
             tasks = await _waiting(intake, _payments("slow"), _payments("b"))
             async with intake.running():
-                await asyncio.sleep(0.1)
+                await databases.slow_commit_under_way(database_url)
                 async with database.begin() as transaction:
                     await log.hold(transaction, running.PROVINCE)
                     await asyncio.sleep(0.6)
@@ -333,11 +323,11 @@ def test_what_is_needed_or_was_learned_last_is_remembered_and_nothing_else(datab
 
 def test_who_comes_too_late_to_be_judged_ahead_joins_the_commit_all_the_same(database_url: str) -> None:
     async def run() -> None:
-        await _execute(database_url, _SLOW_COMMIT)
+        await databases.execute(database_url, _SLOW_COMMIT)
         async with _intake(database_url) as (intake, database):
             early = await _waiting(intake, _payments("slow", 1_000, 40), _payments("b", 100, 40))
             async with intake.running():
-                await asyncio.sleep(0.1)
+                await databases.slow_commit_under_way(database_url)
                 late = await _waiting(intake, _payments("c", 50, 40))
                 await asyncio.gather(*early, *late)
             xmin: ColumnElement[str] = literal_column("event.xmin::text")

@@ -166,20 +166,22 @@ def test_a_line_and_a_writer_without_one_wait_for_each_other(postgres_url: str) 
     assert asyncio.run(order()) == ["first", "second"]
 
 
+async def _asked(line: db.Line, query: str, lock: str = "tests") -> int:
+    """Return the one value that the query finds in a transaction that holds the lock."""
+    async with line.holding(lock) as transaction:
+        [row] = await db.Prepared(text(query)).fetch(transaction)
+    return int(row[0])
+
+
 def test_a_line_that_was_cut_fails_once_and_is_laid_anew(postgres_url: str) -> None:
     async def again() -> bool:
         database = _engine(postgres_url)
         line = db.Line(database)
 
-        async def asked(query: str) -> bool:
-            async with line.holding("tests") as transaction:
-                [row] = await db.Prepared(text(query)).fetch(transaction)
-            return bool(row[0])
-
         with pytest.raises(asyncpg.PostgresError) as failure:
-            await asked("SELECT pg_terminate_backend(pg_backend_pid())")
+            await _asked(line, "SELECT pg_terminate_backend(pg_backend_pid())")
         assert db.is_outage(failure.value)
-        found = await asked("SELECT true")
+        found = bool(await _asked(line, "SELECT true"))
         await line.release()
         await database.dispose()
         return found
@@ -192,18 +194,13 @@ def test_a_line_that_was_cut_before_another_lock_is_taken_is_laid_anew(postgres_
         database = _engine(postgres_url)
         line = db.Line(database)
 
-        async def pid(lock: str) -> int:
-            async with line.holding("tests", lock) as transaction:
-                [row] = await db.Prepared(text("SELECT pg_backend_pid()")).fetch(transaction)
-            return int(row[0])
-
-        first = await pid("one")
+        first = await _asked(line, "SELECT pg_backend_pid()", lock="one")
         async with database.connect() as beside:
             await beside.execute(text(f"SELECT pg_terminate_backend({first})"))
         with pytest.raises(db.FAILURES) as failure:
-            await pid("two")
+            await _asked(line, "SELECT pg_backend_pid()", lock="two")
         assert db.is_outage(failure.value)
-        second = await pid("two")
+        second = await _asked(line, "SELECT pg_backend_pid()", lock="two")
         await line.release()
         await database.dispose()
         return first, second

@@ -1,7 +1,6 @@
 """What was known at an instant is answered in the same bytes for ever, whatever is recorded, corrected or recounted."""
 
 import asyncio
-import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
@@ -129,19 +128,12 @@ def test_what_was_recorded_just_before_the_instant_is_known_at_it(system: System
             assert answer["total"]["counts"]["received"] == number + 1
 
 
-_SLOW_COMMIT = """
-CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.5); RETURN NULL; END $$;
-CREATE CONSTRAINT TRIGGER dawdle AFTER INSERT ON dossier.event DEFERRABLE INITIALLY DEFERRED
-    FOR EACH ROW EXECUTE FUNCTION dawdle();
-"""
-
-
 def test_what_was_being_recorded_at_the_instant_is_part_of_the_first_answer_too(system: System) -> None:
-    asyncio.run(databases.execute(system.database_url, _SLOW_COMMIT))
+    asyncio.run(databases.execute(system.database_url, databases.slow_commit(0.5)))
 
     with system.client() as client, ThreadPoolExecutor() as beside:
         recording = beside.submit(_post, client, received("H-1"))
-        time.sleep(0.2)
+        asyncio.run(databases.slow_commit_under_way(system.database_url))
         params = {"period": "2026-10", "as_of": clock.now().isoformat()}
         first = client.get("/v1/rates", params=params).raise_for_status()
         position = recording.result()
