@@ -1,8 +1,8 @@
 """A test's own database: made from another, spoken to in plain SQL, and named by its address."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -18,27 +18,46 @@ async def execute(url: str, *statements: str) -> None:
         await connection.close()
 
 
-def slow_commit(seconds: float, *, of: str | None = None, then: str = "RETURN NULL") -> str:
-    """Return SQL by which a commit of the event with the id `of`, or of any, takes so long, and then ends like this."""
+_GATE = 20_260_101
+"""The number of the lock that a held commit waits for; the services' own locks have numbers of 64 random bits."""
+
+
+class HeldCommit:
+    """A commit that PostgreSQL holds back in its last step, until it is let go."""
+
+    def __init__(self, gate: asyncpg.Connection) -> None:
+        """Hold the gate's lock."""
+        self._gate = gate
+
+    async def reached(self, waiting: int = 1) -> None:
+        """Return once so many transactions wait in the database: the one that is held, and others for their turn."""
+        wait = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'advisory'"
+        async with asyncio.timeout(60):
+            while await self._gate.fetchval(wait) < waiting:  # noqa: ASYNC110 - PostgreSQL rings no bell
+                await asyncio.sleep(0.01)
+
+    async def let_go(self) -> None:
+        """Let the commit go on."""
+        await self._gate.execute(f"SELECT pg_advisory_unlock({_GATE})")
+
+
+@asynccontextmanager
+async def held_commit(url: str, *, of: str | None = None, then: str = "RETURN NULL") -> AsyncIterator[HeldCommit]:
+    """Hold the commit of the event with the id `of`, or of any; once it is let go, it ends like `then`, in PL/pgSQL."""
     only = "" if of is None else f"WHEN (NEW.id = '{of}')"
-    return f"""
-        CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS $$
-            BEGIN PERFORM pg_sleep({seconds}); {then}; END
-        $$;
-        CREATE CONSTRAINT TRIGGER dawdle AFTER INSERT ON dossier.event DEFERRABLE INITIALLY DEFERRED
-            FOR EACH ROW {only} EXECUTE FUNCTION dawdle();
-    """
-
-
-async def slow_commit_under_way(url: str) -> None:
-    """Return once a slow commit has begun in the database."""
-    connection = await asyncpg.connect(url)
-    sleeping = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
+    gate = await asyncpg.connect(url)
     try:
-        while not await connection.fetch(sleeping):  # noqa: ASYNC110 - PostgreSQL rings no bell
-            await asyncio.sleep(0.01)
+        await gate.execute(f"""
+            CREATE FUNCTION wait_at_gate() RETURNS trigger LANGUAGE plpgsql AS $$
+                BEGIN PERFORM pg_advisory_xact_lock({_GATE}); {then}; END
+            $$;
+            CREATE CONSTRAINT TRIGGER wait_at_gate AFTER INSERT ON dossier.event DEFERRABLE INITIALLY DEFERRED
+                FOR EACH ROW {only} EXECUTE FUNCTION wait_at_gate();
+            SELECT pg_advisory_lock({_GATE});
+        """)
+        yield HeldCommit(gate)
     finally:
-        await connection.close()
+        await gate.close()
 
 
 def named(url: str, database: str) -> str:

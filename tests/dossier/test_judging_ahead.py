@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
-from datetime import date, datetime
+from contextlib import AbstractAsyncContextManager
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -24,13 +25,11 @@ from services.dossier.store import reference as reference_store
 from services.kit import clock, db
 from services.kit.bell import Bell
 from tests import builders, databases, running
+from tests.databases import HeldCommit
 
 _GRANT = Grant(client="tests", province=running.PROVINCE)
 _MANY = 600
 """Two requests of so many events are two commits."""
-
-_SLOW_COMMIT = databases.slow_commit(0.3, of="slow-0")
-_FAILING_COMMIT = databases.slow_commit(0.3, of="slow-0", then="RAISE 'refused at the commit'")
 
 _NO_DOSSIER_AHEAD_OF_THE_LOG = """
 CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
@@ -74,6 +73,22 @@ async def _waiting(
     return tasks
 
 
+def _held_back(url: str) -> AbstractAsyncContextManager[HeldCommit]:
+    """Hold back the commit of the requests marked "slow"."""
+    return databases.held_commit(url, of="slow-0")
+
+
+def _judged(database: AsyncEngine) -> asyncio.Event:
+    """Return an event that is set once waiting requests are judged ahead: what that took a connection for is known."""
+    judged = asyncio.Event()
+
+    @sqlalchemy.event.listens_for(database.sync_engine, "checkin")
+    def note(*_: object) -> None:
+        judged.set()
+
+    return judged
+
+
 async def _rows(database: AsyncEngine, *columns: Any) -> Sequence[Any]:  # noqa: ANN401 - columns of any type
     async with database.connect() as transaction:
         return (await transaction.execute(select(*columns))).all()
@@ -97,13 +112,20 @@ def _statuses(answer: Answer) -> set[str]:
 
 @pytest.mark.parametrize(("events", "is_ahead"), [(EVENTS_AHEAD, True), (EVENTS_AHEAD - 1, False)])
 def test_many_that_wait_are_judged_while_those_before_them_are_written_and_few_are_not(
-    database_url: str, events: int, *, is_ahead: bool
+    database_url: str, monkeypatch: pytest.MonkeyPatch, events: int, *, is_ahead: bool
 ) -> None:
+    # However slow the machine is, no draft is too old.
+    monkeypatch.setattr("services.dossier.intake._STALE_AFTER", timedelta(minutes=1))
+
     async def run() -> None:
-        await databases.execute(database_url, databases.slow_commit(0.1, of="slow-0"))
-        async with _intake(database_url) as (intake, database):
+        async with _held_back(database_url) as held, _intake(database_url) as (intake, database):
+            judged = _judged(database)
             slow, others = await _waiting(intake, _payments("slow", 1_000, 40), _payments("b", events, 40))
             async with intake.running():
+                await held.reached()
+                if is_ahead:
+                    await judged.wait()
+                await held.let_go()
                 await slow
                 answered_at = clock.now()
                 answer = await others
@@ -117,12 +139,18 @@ def test_many_that_wait_are_judged_while_those_before_them_are_written_and_few_a
 
 def test_nothing_is_judged_ahead_after_another_process_has_recorded(database_url: str) -> None:
     async def run() -> None:
-        await databases.execute(database_url, _SLOW_COMMIT)
-        async with _intake(database_url) as (intake, database), _intake(database_url) as (beside, _):
+        async with (
+            _held_back(database_url) as held,
+            _intake(database_url) as (intake, database),
+            _intake(database_url) as (beside, _),
+        ):
             async with intake.running(), beside.running():
                 for writer, mark in ((intake, "first"), (beside, "between")):
                     await writer.submit(_GRANT, _payments(mark, 1))
                 slow, others = await _waiting(intake, _payments("slow", 1_000, 40), _payments("b", EVENTS_AHEAD, 40))
+                await held.reached()
+                await asyncio.sleep(0.1)
+                await held.let_go()
                 await slow
                 answered_at = clock.now()
                 await others
@@ -138,11 +166,18 @@ def test_dossiers_of_requests_judged_ahead_stand_as_their_events_up_to_each_comm
     database_url: str, remembered_events: int
 ) -> None:
     async def run() -> None:
-        await databases.execute(database_url, _SLOW_COMMIT + _NO_DOSSIER_AHEAD_OF_THE_LOG)
-        async with _intake(database_url, remembered_events=remembered_events) as (intake, database):
+        await databases.execute(database_url, _NO_DOSSIER_AHEAD_OF_THE_LOG)
+        async with (
+            _held_back(database_url) as held,
+            _intake(database_url, remembered_events=remembered_events) as (intake, database),
+        ):
+            judged = _judged(database)
             requests = [_payments(mark, dossiers=200) for mark in ("slow", "b", "c", "d")]
             tasks = await _waiting(intake, *requests)
             async with intake.running():
+                await held.reached()
+                await judged.wait()
+                await held.let_go()
                 answers = await asyncio.gather(*tasks)
             dossiers = await _rows(database, tables.dossier.c.position, tables.dossier.c.payments)
 
@@ -167,12 +202,16 @@ def test_a_draft_tells_how_dossiers_stand_before_the_one_that_follows_it(databas
 
 def test_what_was_judged_ahead_of_a_failed_commit_is_judged_again(database_url: str) -> None:
     async def run() -> None:
-        await databases.execute(database_url, _FAILING_COMMIT)
-        async with _intake(database_url) as (intake, database):
+        refused = databases.held_commit(database_url, of="slow-0", then="RAISE 'refused at the commit'")
+        async with refused as held, _intake(database_url) as (intake, database):
+            judged = _judged(database)
             # The same ids again: taken for duplicates as long as the first request seems to be in the log.
             again = [*_payments("slow")[1:], *_payments("more", 2)]
             failed, repeated = await _waiting(intake, _payments("slow"), again)
             async with intake.running():
+                await held.reached()
+                await judged.wait()
+                await held.let_go()
                 with pytest.raises(asyncpg.PostgresError, match="refused at the commit"):
                     await failed
                 answer = await repeated
@@ -190,21 +229,30 @@ def test_reference_data_put_meanwhile_holds_for_what_was_judged_ahead(database_u
     forwarded = [builders.forwarded(f"F{n}", to_unit="NEW-1") for n in range(_MANY)]
 
     async def run() -> None:
-        await databases.execute(database_url, _SLOW_COMMIT)
-        async with _intake(database_url) as (intake, database):
-            slow, others = await _waiting(intake, _payments("slow"), wire.events(orjson.dumps(forwarded))[0])
-            async with intake.running():
-                await databases.slow_commit_under_way(database_url)
-                # It gets the province once the first commit is done, before the second one asks for it.
+        async with _held_back(database_url) as held, _intake(database_url) as (intake, database):
+
+            async def put() -> int:
+                """Put the unit, and return the newest position then."""
                 async with database.begin() as transaction:
                     await log.hold(transaction, running.PROVINCE)
                     changes = revision.changes([], [unit])
                     await reference_store.put(transaction, running.PROVINCE, changes, client="tests", at=clock.now())
-                    is_first = (await log.head(transaction, running.PROVINCE)).position == _MANY
+                    return (await log.head(transaction, running.PROVINCE)).position
+
+            judged = _judged(database)
+            slow, others = await _waiting(intake, _payments("slow"), wire.events(orjson.dumps(forwarded))[0])
+            async with intake.running():
+                await held.reached()
+                await judged.wait()
+                putting = asyncio.create_task(put())
+                # It gets the province once the first commit is done, before the second one asks for it.
+                await held.reached(waiting=2)
+                await held.let_go()
+                put_after = await putting
                 await slow
                 answer = await others
 
-        assert is_first
+        assert put_after == _MANY
         assert _statuses(answer) == {"accepted"}
 
     asyncio.run(run())
@@ -212,13 +260,20 @@ def test_reference_data_put_meanwhile_holds_for_what_was_judged_ahead(database_u
 
 def test_what_another_process_records_meanwhile_is_known_to_what_was_judged_ahead(database_url: str) -> None:
     async def run() -> None:
-        await databases.execute(database_url, _SLOW_COMMIT)
-        async with _intake(database_url) as (intake, database), _intake(database_url) as (beside, _):
+        async with (
+            _held_back(database_url) as held,
+            _intake(database_url) as (intake, database),
+            _intake(database_url) as (beside, _),
+        ):
+            judged = _judged(database)
             slow, others = await _waiting(intake, _payments("slow"), _payments("b"))
             async with intake.running(), beside.running():
-                await databases.slow_commit_under_way(database_url)
-                between = await beside.submit(_GRANT, _payments("between", 20))
-                answers = [await slow, between, await others]
+                await held.reached()
+                await judged.wait()
+                [between] = await _waiting(beside, _payments("between", 20))
+                await held.reached(waiting=2)
+                await held.let_go()
+                answers = [await slow, await between, await others]
             dossiers = await _rows(database, tables.dossier.c.payments)
 
         assert [answer.position for answer in answers] == [_MANY, _MANY + 20, 2 * _MANY + 20]
@@ -229,17 +284,21 @@ def test_what_another_process_records_meanwhile_is_known_to_what_was_judged_ahea
 
 def test_requests_whose_judging_ahead_fails_are_recorded_all_the_same(database_url: str) -> None:
     async def run() -> None:
-        await databases.execute(database_url, _SLOW_COMMIT)
-        async with _intake(database_url) as (intake, database):
+        async with _held_back(database_url) as held, _intake(database_url) as (intake, database):
+            refused = asyncio.Event()
 
             @sqlalchemy.event.listens_for(database.sync_engine, "checkout")
             def refuse(*_: object) -> None:
                 if database.pool.checkedout() > 1:  # type: ignore[attr-defined]
+                    refused.set()
                     msg = "no room for a second connection"
                     raise OSError(msg)
 
             tasks = await _waiting(intake, *(_payments(mark) for mark in ("slow", "b", "c")))
             async with intake.running():
+                await held.reached()
+                await refused.wait()
+                await held.let_go()
                 answers = await asyncio.gather(*tasks)
             dossiers = await _rows(database, tables.dossier.c.payments)
 
@@ -251,13 +310,16 @@ def test_requests_whose_judging_ahead_fails_are_recorded_all_the_same(database_u
 
 def test_a_request_that_cannot_be_judged_fails_alone_though_it_was_judged_ahead(database_url: str) -> None:
     async def run() -> None:
-        await databases.execute(database_url, _SLOW_COMMIT)
-        async with _intake(database_url) as (intake, database):
+        async with _held_back(database_url) as held, _intake(database_url) as (intake, database):
+            judged = _judged(database)
             whole, broken = list(_payments("whole")), list(_payments("broken", 300))
             # The edge makes no such fingerprint; what cannot be hashed stands for the unforeseen.
             broken[150] = broken[150]._replace(fingerprint="no bytes")  # type: ignore[arg-type]
             tasks = await _waiting(intake, _payments("slow"), whole, broken)
             async with intake.running():
+                await held.reached()
+                await judged.wait()
+                await held.let_go()
                 first, second, failed = await asyncio.gather(*tasks, return_exceptions=True)
             dossiers = await _rows(database, tables.dossier.c.payments)
 
@@ -293,15 +355,15 @@ def test_parts_of_a_request_are_recorded_in_their_order_though_the_commit_before
 
 def test_what_was_judged_ahead_long_ago_is_judged_again(database_url: str) -> None:
     async def run() -> None:
-        await databases.execute(database_url, _SLOW_COMMIT)
-        async with _intake(database_url) as (intake, database):
+        async with _held_back(database_url) as held, _intake(database_url) as (intake, database):
+            judged = _judged(database)
             tasks = await _waiting(intake, _payments("slow"), _payments("b"))
             async with intake.running():
-                await databases.slow_commit_under_way(database_url)
-                async with database.begin() as transaction:
-                    await log.hold(transaction, running.PROVINCE)
-                    await asyncio.sleep(0.6)
-                    free_at = clock.now()
+                await held.reached()
+                await judged.wait()
+                await asyncio.sleep(0.6)
+                free_at = clock.now()
+                await held.let_go()
                 await asyncio.gather(*tasks)
             recorded_at = await _recorded_at(database)
 
@@ -323,12 +385,14 @@ def test_what_is_needed_or_was_learned_last_is_remembered_and_nothing_else(datab
 
 def test_who_comes_too_late_to_be_judged_ahead_joins_the_commit_all_the_same(database_url: str) -> None:
     async def run() -> None:
-        await databases.execute(database_url, _SLOW_COMMIT)
-        async with _intake(database_url) as (intake, database):
+        async with _held_back(database_url) as held, _intake(database_url) as (intake, database):
+            judged = _judged(database)
             early = await _waiting(intake, _payments("slow", 1_000, 40), _payments("b", 100, 40))
             async with intake.running():
-                await databases.slow_commit_under_way(database_url)
+                await held.reached()
+                await judged.wait()
                 late = await _waiting(intake, _payments("c", 50, 40))
+                await held.let_go()
                 await asyncio.gather(*early, *late)
             xmin: ColumnElement[str] = literal_column("event.xmin::text")
             [commits] = await _rows(database, func.count(distinct(xmin)), func.max(tables.event.c.position))

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -129,16 +128,22 @@ def test_what_was_recorded_just_before_the_instant_is_known_at_it(system: System
 
 
 def test_what_was_being_recorded_at_the_instant_is_part_of_the_first_answer_too(system: System) -> None:
-    asyncio.run(databases.execute(system.database_url, databases.slow_commit(0.5)))
+    async def asked_meanwhile(client: httpx.Client) -> tuple[httpx.Response, httpx.Response, str]:
+        async with databases.held_commit(system.database_url) as held:
+            recording = asyncio.create_task(asyncio.to_thread(_post, client, received("H-1")))
+            await held.reached()
+            params = {"period": "2026-10", "as_of": clock.now().isoformat()}
+            asking = asyncio.create_task(asyncio.to_thread(client.get, "/v1/rates", params=params))
+            await asyncio.sleep(0.4)
+            await held.let_go()
+            position = await recording
+            again = await asyncio.to_thread(client.get, "/v1/rates", params={**params, "min_position": position})
+            return await asking, again, position
 
-    with system.client() as client, ThreadPoolExecutor() as beside:
-        recording = beside.submit(_post, client, received("H-1"))
-        asyncio.run(databases.slow_commit_under_way(system.database_url))
-        params = {"period": "2026-10", "as_of": clock.now().isoformat()}
-        first = client.get("/v1/rates", params=params).raise_for_status()
-        position = recording.result()
-        second = client.get("/v1/rates", params={**params, "min_position": position}).raise_for_status()
+    with system.client() as client:
+        first, second, position = asyncio.run(asked_meanwhile(client))
 
+    assert (first.status_code, second.status_code) == (200, 200)
     assert first.headers["motcua-position"] == position
     assert first.content == second.content
 
