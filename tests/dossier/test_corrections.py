@@ -104,6 +104,7 @@ def test_a_later_correction_wins_whichever_arrived_first() -> None:
     "fields",
     [
         pytest.param({"score": 5}, id="a-field-of-another-kind"),
+        pytest.param({"score": None}, id="null-for-a-field-of-another-kind"),
         pytest.param({"amount": None}, id="a-required-field-taken-away"),
         pytest.param({"reason": "because", "method": "online"}, id="one-bad-field-voids-all-of-it"),
     ],

@@ -176,7 +176,7 @@ def _target(
 def _corrected(target: Occurrence, correction: Corrected, flags: set[Flag]) -> Occurrence | None:
     """Return the event as corrected, or None with a flag where it cannot be corrected like this."""
     changes = {name: getattr(correction, name) for name in correction.model_fields_set - {"event_id", "time"}}
-    if isinstance(target.data, Corrected | Retracted):
+    if isinstance(target.data, Corrected | Retracted) or not changes.keys() <= type(target.data).model_fields.keys():
         flags.add("invalid_correction")
         return None
     told = target.data.model_dump(exclude_none=True) | changes
