@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.contract import Moment, Position
-from services.kit import db
+from services.kit import clock, db
 
 
 @dataclass(frozen=True)
@@ -225,11 +225,15 @@ def test_who_gives_up_waiting_for_a_lock_leaves_no_transaction_behind(postgres_u
             await asyncio.sleep(0.3)
             waiting.cancel()
             await asyncio.gather(waiting, return_exceptions=True)
-        await asyncio.sleep(0.1)
         await line.release()
         query = "SELECT state FROM pg_stat_activity WHERE application_name = 'given up' AND state LIKE 'idle in %'"
-        async with database.connect() as connection:
-            rows = (await connection.execute(text(query))).all()
+        deadline = clock.monotonic() + 10
+        rows: Sequence[object] = [...]
+        while rows and clock.monotonic() < deadline:
+            # PostgreSQL takes its time to notice that somebody has gone.
+            await asyncio.sleep(0.05)
+            async with database.connect() as connection:
+                rows = (await connection.execute(text(query))).all()
         await database.dispose()
         return rows
 
