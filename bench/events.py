@@ -27,6 +27,8 @@ from services.dossier import tables
 
 BATCH = 500
 BATCH_CONNECTIONS = 4
+COPY_CONNECTIONS = (1, BATCH_CONNECTIONS)
+"""A province's log is one stream, each event tied to the one before; side by side COPY uses the whole machine."""
 COLUMNS = {table.name: [column.name for column in table.columns] for table in (tables.event, tables.dossier)}
 
 
@@ -67,7 +69,8 @@ class Subjects:
     system: System
     baseline: int
     baseline_url: str
-    copy_url: str
+    copy_urls: Mapping[int, str]
+    """By the number of connections."""
     directus: Directus | None
 
     def single(self) -> Mapping[str, Service]:
@@ -93,7 +96,7 @@ class Subjects:
 
     def urls(self) -> set[str]:
         """Return the databases of all."""
-        return {self.copy_url, *(one.url for one in self.single().values())}
+        return {*self.copy_urls.values(), *(one.url for one in self.single().values())}
 
 
 def _posts(headers: Mapping[str, str]) -> Callable[[Sequence[Any]], Sequence[bytes]]:
@@ -102,15 +105,16 @@ def _posts(headers: Mapping[str, str]) -> Callable[[Sequence[Any]], Sequence[byt
 
 @asynccontextmanager
 async def subjects(host: Host, *, with_directus: bool) -> AsyncIterator[Subjects]:
-    """Run the system, the baseline and perhaps Directus, and make a database for COPY."""
-    system_url, copy_url = await system.migrated(host, "motcua_bench"), await system.migrated(host, "copy_bench")
+    """Run the system, the baseline and perhaps Directus, and make databases for COPY."""
+    system_url = await system.migrated(host, "motcua_bench")
+    copy_urls = {count: await system.migrated(host, f"copy_{count}_bench") for count in COPY_CONNECTIONS}
     baseline_url, port = await system.database(host, "baseline_bench"), embedded.free_port()
     command = ["bench.baseline", "--port", str(port)]
     async with AsyncExitStack() as stack:
         running = await stack.enter_async_context(system.system(host, system_url))
         await stack.enter_async_context(system.process(host, command, port, {"DATABASE_URL": baseline_url}))
         peer = await stack.enter_async_context(directus.running(host)) if with_directus else None
-        yield Subjects(running, port, baseline_url, copy_url, peer)
+        yield Subjects(running, port, baseline_url, copy_urls, peer)
 
 
 async def recorded(url: str, table: str) -> int:
@@ -171,11 +175,15 @@ async def as_recorded(url: str, mark: str) -> list[dict[str, list[tuple[Any, ...
 
 
 async def copied(
-    generator: Generator, url: str, rows: Sequence[Mapping[str, Sequence[tuple[Any, ...]]]], seconds: float
+    generator: Generator,
+    url: str,
+    rows: Sequence[Mapping[str, Sequence[tuple[Any, ...]]]],
+    connections: int,
+    seconds: float,
 ) -> Figure:
-    """COPY the rows, one transaction a batch, over as many connections as the batches were posted."""
+    """COPY the rows, one transaction a batch."""
     before = await recorded(url, "dossier.event")
-    outcome, events = load.copy(generator, url, rows, COLUMNS, BATCH_CONNECTIONS, seconds)
+    outcome, events = load.copy(generator, url, rows, COLUMNS, connections, seconds)
     _verify(await recorded(url, "dossier.event") - before, events)
     return outcome.figure(each=BATCH)
 
@@ -203,8 +211,15 @@ async def one_round(  # noqa: PLR0913 - everything that is measured
             generator, service, arrays, BATCH_CONNECTIONS, sizes.seconds
         )
     rows = await as_recorded(all_subjects.system.database_url, f"batchgateway{mark}")
-    figures[f"COPY, batches of {BATCH}"] = await copied(generator, all_subjects.copy_url, rows, sizes.seconds)
+    for count, url in all_subjects.copy_urls.items():
+        figures[f"COPY, batches of {BATCH}, {_streams(count)}"] = await copied(
+            generator, url, rows, count, sizes.seconds
+        )
     return figures
+
+
+def _streams(connections: int) -> str:
+    return "one stream" if connections == 1 else f"{connections} streams"
 
 
 async def measure(
@@ -256,9 +271,11 @@ def main() -> None:
         for over, under in [("gateway", "baseline"), ("service", "baseline"), *(("gateway", peer) for peer in peers)]:
             one, other = (figures[f"{name}, single, {count} connections"] for name in (over, under))
             system.say(system.ratio(f"{over} single / {under} single, {count} connections", one, other))
-    for name, under in [("raw COPY", "COPY"), *((f"{peer} batches", peer) for peer in peers)]:
-        one, other = (figures[f"{of}, batches of {BATCH}"] for of in ("gateway", under))
-        system.say(system.ratio(f"gateway batches / {name}", one, other))
+    batches = f"batches of {BATCH}"
+    unders = {f"COPY, {_streams(count)}": f"COPY, {batches}, {_streams(count)}" for count in COPY_CONNECTIONS}
+    unders |= {f"{peer} batches": f"{peer}, {batches}" for peer in peers}
+    for name, under in unders.items():
+        system.say(system.ratio(f"gateway batches / {name}", figures[f"gateway, {batches}"], figures[under]))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ RATIOS = {
     "bench.events": {
         "gateway single / baseline single, 8 connections",
         "service single / baseline single, 8 connections",
-        "gateway batches / raw COPY",
+        "gateway batches / COPY, one stream",
+        "gateway batches / COPY, 4 streams",
     },
     "bench.rates": {
         "gateway, plain / SQL, all counts",
