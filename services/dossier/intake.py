@@ -34,8 +34,8 @@ EVENTS_PER_COMMIT = 1_000
 # So many are judged while others are written; fewer do better to join the next commit all at once.
 EVENTS_AHEAD = 100
 
-# Others have their turn in between; to fold as many takes a third of a millisecond.
-_FOLDED_AT_ONCE = 10
+# Others have their turn in between; to fold as many takes a millisecond.
+_FOLDED_AT_ONCE = 30
 
 # An event bears the instant at which it was judged, and is to be on disk soon after.
 _STALE_AFTER = timedelta(seconds=0.5)

@@ -58,6 +58,7 @@ _UNITS_IN: Mapping[type[Data], Sequence[str]] = {
     kind: [name for name in ("receiving_unit", "resolving_unit", "to_unit") if name in kind.model_fields]
     for kind in _USUAL_LIFE
 }
+_NO_UNITS: Mapping[str, str] = {}
 _USUAL_ORDER: Mapping[type, int] = {kind: rank for rank, kind in enumerate(_USUAL_LIFE)}
 
 Key = tuple[str, str]
@@ -123,7 +124,8 @@ def effect(history: Iterable[Occurrence]) -> Effect:
 
 def units_in(data: Data) -> Mapping[str, str]:
     """Return the units that an event names, by the field that does."""
-    return {name: unit for name in _UNITS_IN[type(data)] if (unit := getattr(data, name)) is not None}
+    names = _UNITS_IN[type(data)]
+    return {name: unit for name in names if (unit := getattr(data, name)) is not None} if names else _NO_UNITS
 
 
 def retracted_by(history: Iterable[Occurrence]) -> Mapping[Key, str]:
