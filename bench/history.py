@@ -122,7 +122,7 @@ def _event_rows(
                 type_,
                 code,
                 occurrence.occurred_at,
-                content.decode(),
+                content,
                 print_,
                 system.GRANT.client,
                 None,

@@ -146,7 +146,7 @@ class Draft:
                 event.type,
                 event.subject,
                 event.time,
-                candidate.data.decode(),
+                candidate.data,
                 candidate.fingerprint,
                 grant.client,
                 sender_units,

@@ -71,7 +71,7 @@ class Candidate(NamedTuple):
 
     id: str | None
     event: AnyEvent | None
-    data: bytes
+    data: str
     fingerprint: bytes
     errors: tuple[ItemError, ...] = ()
 
@@ -191,7 +191,7 @@ def _one_by_one(items: Iterable[bytes], *, lines: bool = False) -> Sequence[Cand
             if not lines:
                 raise
             code = "not_json" if isinstance(error, NotJson) else "event_too_large"
-            candidate = Candidate(None, None, b"", b"", (item_error(code, "", str(error)),))
+            candidate = Candidate(None, None, "", b"", (item_error(code, "", str(error)),))
         candidates.append(candidate)
         named += len(candidate.errors)
     return candidates
@@ -233,7 +233,7 @@ def _candidate(item: bytes, most: int) -> Candidate:
     if event is not None and not errors:
         return _valid(event)
     given_id = dict(given.members).get("id") if isinstance(given, _Object) else None
-    return Candidate(given_id[:200] if isinstance(given_id, str) else None, None, b"", b"", tuple(errors))
+    return Candidate(given_id[:200] if isinstance(given_id, str) else None, None, "", b"", tuple(errors))
 
 
 class _KeyTwice(Exception):

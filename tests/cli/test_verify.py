@@ -240,7 +240,7 @@ async def _rechain(url: str, change: Callable[[Recorded], Recorded]) -> None:
     try:
         await connection.execute("SET session_replication_role = replica")
         for entry in entries:
-            print_ = record.fingerprint(entry.type, entry.subject, entry.occurred_at, entry.data.encode())
+            print_ = record.fingerprint(entry.type, entry.subject, entry.occurred_at, entry.data)
             newest = record.linked(newest, entry._replace(fingerprint=print_))
             await connection.execute(
                 "UPDATE dossier.event SET data = $2::text::jsonb, fingerprint = $3, hash = $4 WHERE position = $1",
