@@ -89,6 +89,13 @@ def _judged(database: AsyncEngine) -> asyncio.Event:
     return judged
 
 
+async def _reached(held: HeldCommit, judged: asyncio.Event) -> None:
+    """Return once the commit is held and what waits behind it is judged ahead."""
+    await held.reached()
+    async with asyncio.timeout(60):
+        await judged.wait()
+
+
 async def _rows(database: AsyncEngine, *columns: Any) -> Sequence[Any]:  # noqa: ANN401 - columns of any type
     async with database.connect() as transaction:
         return (await transaction.execute(select(*columns))).all()
@@ -122,9 +129,7 @@ def test_many_that_wait_are_judged_while_those_before_them_are_written_and_few_a
             judged = _judged(database)
             slow, others = await _waiting(intake, _payments("slow", 1_000, 40), _payments("b", events, 40))
             async with intake.running():
-                await held.reached()
-                if is_ahead:
-                    await judged.wait()
+                await (_reached(held, judged) if is_ahead else held.reached())
                 await held.let_go()
                 await slow
                 answered_at = clock.now()
@@ -175,8 +180,7 @@ def test_dossiers_of_requests_judged_ahead_stand_as_their_events_up_to_each_comm
             requests = [_payments(mark, dossiers=200) for mark in ("slow", "b", "c", "d")]
             tasks = await _waiting(intake, *requests)
             async with intake.running():
-                await held.reached()
-                await judged.wait()
+                await _reached(held, judged)
                 await held.let_go()
                 answers = await asyncio.gather(*tasks)
             dossiers = await _rows(database, tables.dossier.c.position, tables.dossier.c.payments)
@@ -209,8 +213,7 @@ def test_what_was_judged_ahead_of_a_failed_commit_is_judged_again(database_url: 
             again = [*_payments("slow")[1:], *_payments("more", 2)]
             failed, repeated = await _waiting(intake, _payments("slow"), again)
             async with intake.running():
-                await held.reached()
-                await judged.wait()
+                await _reached(held, judged)
                 await held.let_go()
                 with pytest.raises(asyncpg.PostgresError, match="refused at the commit"):
                     await failed
@@ -242,8 +245,7 @@ def test_reference_data_put_meanwhile_holds_for_what_was_judged_ahead(database_u
             judged = _judged(database)
             slow, others = await _waiting(intake, _payments("slow"), wire.events(orjson.dumps(forwarded))[0])
             async with intake.running():
-                await held.reached()
-                await judged.wait()
+                await _reached(held, judged)
                 putting = asyncio.create_task(put())
                 # It gets the province once the first commit is done, before the second one asks for it.
                 await held.reached(waiting=2)
@@ -268,8 +270,7 @@ def test_what_another_process_records_meanwhile_is_known_to_what_was_judged_ahea
             judged = _judged(database)
             slow, others = await _waiting(intake, _payments("slow"), _payments("b"))
             async with intake.running(), beside.running():
-                await held.reached()
-                await judged.wait()
+                await _reached(held, judged)
                 [between] = await _waiting(beside, _payments("between", 20))
                 await held.reached(waiting=2)
                 await held.let_go()
@@ -296,8 +297,7 @@ def test_requests_whose_judging_ahead_fails_are_recorded_all_the_same(database_u
 
             tasks = await _waiting(intake, *(_payments(mark) for mark in ("slow", "b", "c")))
             async with intake.running():
-                await held.reached()
-                await refused.wait()
+                await _reached(held, refused)
                 await held.let_go()
                 answers = await asyncio.gather(*tasks)
             dossiers = await _rows(database, tables.dossier.c.payments)
@@ -317,8 +317,7 @@ def test_a_request_that_cannot_be_judged_fails_alone_though_it_was_judged_ahead(
             broken[150] = broken[150]._replace(fingerprint="no bytes")  # type: ignore[arg-type]
             tasks = await _waiting(intake, _payments("slow"), whole, broken)
             async with intake.running():
-                await held.reached()
-                await judged.wait()
+                await _reached(held, judged)
                 await held.let_go()
                 first, second, failed = await asyncio.gather(*tasks, return_exceptions=True)
             dossiers = await _rows(database, tables.dossier.c.payments)
@@ -359,8 +358,7 @@ def test_what_was_judged_ahead_long_ago_is_judged_again(database_url: str) -> No
             judged = _judged(database)
             tasks = await _waiting(intake, _payments("slow"), _payments("b"))
             async with intake.running():
-                await held.reached()
-                await judged.wait()
+                await _reached(held, judged)
                 await asyncio.sleep(0.6)
                 free_at = clock.now()
                 await held.let_go()
@@ -389,8 +387,7 @@ def test_who_comes_too_late_to_be_judged_ahead_joins_the_commit_all_the_same(dat
             judged = _judged(database)
             early = await _waiting(intake, _payments("slow", 1_000, 40), _payments("b", 100, 40))
             async with intake.running():
-                await held.reached()
-                await judged.wait()
+                await _reached(held, judged)
                 late = await _waiting(intake, _payments("c", 50, 40))
                 await held.let_go()
                 await asyncio.gather(*early, *late)
