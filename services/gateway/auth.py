@@ -1,5 +1,6 @@
 """An API key names its client; keys are random, shown once, and stored as hashes."""
 
+import asyncio
 import hashlib
 import secrets
 from collections import OrderedDict
@@ -49,6 +50,7 @@ class Keyring:
         """Look keys up in `database`."""
         self._database = database
         self._known: OrderedDict[bytes, tuple[float, Client | None]] = OrderedDict()
+        self._asking: dict[bytes, asyncio.Task[Client | None]] = {}
 
     async def client(self, authorization: str | None, scopes: Sequence[str]) -> Client:
         """Return the client of a bearer key that has one of `scopes`.
@@ -74,10 +76,18 @@ class Keyring:
         return client
 
     async def _look_up(self, key_hash: bytes) -> Client | None:
-        now = clock.monotonic()
         known = self._known.get(key_hash)
-        if known is not None and now < known[0]:
+        if known is not None and clock.monotonic() < known[0]:
             return known[1]
+        # Whoever comes with the same key meanwhile gets the same answer; all asking at once would hold each other up.
+        asking = self._asking.get(key_hash)
+        if asking is None:
+            asking = self._asking[key_hash] = asyncio.create_task(self._ask(key_hash))
+            asking.add_done_callback(lambda _: self._asking.pop(key_hash))
+        return await asyncio.shield(asking)
+
+    async def _ask(self, key_hash: bytes) -> Client | None:
+        now = clock.monotonic()
         async with self._database.connect() as transaction:
             client = await store.client_of(transaction, key_hash)
         self._known[key_hash] = now + _REMEMBERED_SECONDS, client
