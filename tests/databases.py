@@ -26,7 +26,7 @@ class HeldCommit:
     """A commit that PostgreSQL holds back in its last step, until it is let go."""
 
     def __init__(self, gate: asyncpg.Connection) -> None:
-        """Hold the gate's lock."""
+        """Take the connection that holds the lock."""
         self._gate = gate
 
     async def reached(self, waiting: int = 1) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -73,7 +72,7 @@ async def _waiting(
     return tasks
 
 
-def _held_back(url: str) -> AbstractAsyncContextManager[HeldCommit]:
+def _held_back(url: str) -> contextlib.AbstractAsyncContextManager[HeldCommit]:
     """Hold back the commit of the requests marked "slow"."""
     return databases.held_commit(url, of="slow-0")
 

@@ -39,6 +39,18 @@ def test_many_who_come_with_one_key_ask_the_database_once(database_url: str) -> 
     assert asyncio.run(asked()) == ({"one-stop"}, 1)
 
 
+def test_a_key_is_remembered_for_those_who_come_after(database_url: str) -> None:
+    async def asked() -> int:
+        bearer = await _bearer(database_url)
+        looks = list[None]()
+        async with _keyring(database_url, looks) as keyring:
+            for _ in range(3):
+                await keyring.client(bearer, _SCOPES)
+        return len(looks)
+
+    assert asyncio.run(asked()) == 1
+
+
 def test_who_goes_away_while_a_key_is_looked_up_takes_the_answer_from_nobody(database_url: str) -> None:
     async def answered() -> str:
         bearer = await _bearer(database_url)

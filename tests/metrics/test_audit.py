@@ -294,9 +294,10 @@ def test_a_system_compares_from_its_start_on_and_says_so(system: System) -> None
         async with httpx.AsyncClient(base_url=system.metrics_url) as client:
             return (await client.get("/metrics")).text
 
-    # When it looked is told last.
-    seen = _eventually(exported, lambda page: f'metrics_audit_timestamp_seconds{{province="{PROVINCE}"}}' in page)
+    told_last = f'metrics_audit_timestamp_seconds{{province="{PROVINCE}"}}'
+    seen = _eventually(exported, lambda page: told_last in page)
 
+    assert told_last in seen
     assert f'metrics_drift_cells{{province="{PROVINCE}"}} 0.0' in seen
     assert f'metrics_audit_seconds{{province="{PROVINCE}"}}' in seen
 

@@ -58,7 +58,6 @@ _UNITS_IN: Mapping[type[Data], Sequence[str]] = {
     kind: [name for name in ("receiving_unit", "resolving_unit", "to_unit") if name in kind.model_fields]
     for kind in _USUAL_LIFE
 }
-_NO_UNITS: Mapping[str, str] = {}
 _USUAL_ORDER: Mapping[type, int] = {kind: rank for rank, kind in enumerate(_USUAL_LIFE)}
 
 Key = tuple[str, str]
@@ -125,7 +124,7 @@ def effect(history: Iterable[Occurrence]) -> Effect:
 def units_in(data: Data) -> Mapping[str, str]:
     """Return the units that an event names, by the field that does."""
     names = _UNITS_IN[type(data)]
-    return {name: unit for name in names if (unit := getattr(data, name)) is not None} if names else _NO_UNITS
+    return {name: unit for name in names if (unit := getattr(data, name)) is not None} if names else {}
 
 
 def retracted_by(history: Iterable[Occurrence]) -> Mapping[Key, str]:

@@ -36,7 +36,6 @@ def canonical(data: Data) -> str:
         told = {name: given[name] for name in data.model_fields_set}
     else:
         told = {name: value for name, value in given.items() if value is not None}
-    # As text at once: orjson writes into a kilobyte, and where those are kept each new one takes ten times as long.
     return orjson.dumps(told, option=orjson.OPT_SORT_KEYS).decode()
 
 
